@@ -1,0 +1,1 @@
+"""What runs stages; knows no provider."""

@@ -1,0 +1,228 @@
+"""Everything that tokenline raises, in one tree.
+
+- `TokenlineError`
+    - `ConfigError`: a mistake on our side, found before any network use
+        - `WiringError`: a pipeline that does not fit together (names the stage)
+        - `UnknownProviderError`: lists the known ones
+        - `MissingKeyError`: no credentials
+        - `UsageError`: a run or channel used in a way its contract forbids
+    - `StreamError`: the stream failed; carries what had arrived
+        - `ConnectError`: no connection to the server
+        - `NotAStreamError`: the server answered with something that is no event stream
+        - `ProviderError`: the provider said no (by HTTP status or inside the stream)
+            - `BadRequestError`, `ContextOverflowError`, `AuthenticationError`,
+              `PermissionDeniedError`, `CreditsError`, `NotFoundError`, `RateLimitError`,
+              `OverloadedError`, `ServerError`, `ContentFilterError`
+        - `MalformedStreamError`: bytes that the wire format forbids
+            - `UnknownEventError`: strict mode met something unknown
+        - `LimitExceededError`: a documented limit was passed
+        - `StreamCutError`: the connection or the response ended in the middle
+        - `EmptyResponseError`: the response ended well but held nothing
+        - `StageFailedError`: a user's stage or branch raised
+        - `QueueFullError`: a queue with the `fail` policy was full
+        - `StreamTimeoutError`: a time limit passed
+
+Errors survive pickling and `copy`; `partial` (the result so far) goes with them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .result import Result
+
+
+def _rebuild(cls: type[TokenlineError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    error = cls.__new__(cls, *args)
+    Exception.__init__(error, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class TokenlineError(Exception):
+    """Base of all errors of this library. `str(error)` is one line that says what to do."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+class ConfigError(TokenlineError):
+    """A mistake in how tokenline is set up or called."""
+
+
+class WiringError(ConfigError):
+    """Stages that do not fit together. `stage` is the name of the one to look at."""
+
+    def __init__(self, message: str, *, stage: str | None = None) -> None:
+        super().__init__(message)
+        self.stage = stage
+
+
+class UnknownProviderError(ConfigError):
+    """No provider of that name. `known` lists those there are."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"unknown provider {name!r}; known providers: {', '.join(known)}")
+        self.provider = name
+        self.known = known
+
+
+class MissingKeyError(ConfigError):
+    """No credentials for a provider."""
+
+
+class UsageError(ConfigError):
+    """A run, channel or pipeline used against its contract."""
+
+
+class StreamError(TokenlineError):
+    """The stream failed. What had arrived is in `partial`.
+
+    Attributes:
+        retryable: whether the same request may succeed if sent again.
+        provider: name of the provider, if one was involved.
+        status: HTTP status, if the server gave one.
+        code: the provider's own error code or type, raw.
+        request_id: the provider's request id, for its support.
+        retry_after_s: how long the provider asks to wait.
+        stage: name of the stage that raised it.
+        attempts: how many attempts were made, this one included.
+        partial: the `Result` so far, set when the run ends.
+    """
+
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after_s: float | None = None,
+        stage: str | None = None,
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.retry_after_s = retry_after_s
+        self.stage = stage
+        self.attempts = 1
+        self.partial: Result | None = None
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class ConnectError(StreamError):
+    """No connection: check the address, the network and whether the server runs."""
+
+    retryable = True
+
+
+class NotAStreamError(StreamError):
+    """The answer is no event stream: check the URL and that the server supports streaming."""
+
+
+class ProviderError(StreamError):
+    """The provider reported an error that has no class of its own."""
+
+
+class BadRequestError(ProviderError):
+    """The provider rejects the request as it is (HTTP 400, 409, 413, 422)."""
+
+
+class ContextOverflowError(BadRequestError):
+    """The input does not fit the model's context window: shorten it."""
+
+
+class AuthenticationError(ProviderError):
+    """The key is missing, wrong or expired (HTTP 401)."""
+
+
+class PermissionDeniedError(ProviderError):
+    """The key may not do this (HTTP 403)."""
+
+
+class CreditsError(ProviderError):
+    """The account has no credit or quota left (HTTP 402 or by wording)."""
+
+
+class NotFoundError(ProviderError):
+    """No such model or path (HTTP 404): check the model's name and the base URL."""
+
+
+class RateLimitError(ProviderError):
+    """Too many requests (HTTP 429): wait `retry_after_s` if given."""
+
+    retryable = True
+
+
+class OverloadedError(ProviderError):
+    """The provider is overloaded (HTTP 503, 529 or an in-stream event)."""
+
+    retryable = True
+
+
+class ServerError(ProviderError):
+    """The provider failed inside (HTTP 5xx or an in-stream event)."""
+
+    retryable = True
+
+
+class ContentFilterError(ProviderError):
+    """The provider's filter stopped the request or the response."""
+
+
+class MalformedStreamError(StreamError):
+    """Bytes that break the wire format. `offset` counts from the start of the response body."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, offset: int | None = None, **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.offset = offset
+
+
+class UnknownEventError(MalformedStreamError):
+    """Strict mode met an event or field that this version does not know."""
+
+    retryable = False
+
+
+class LimitExceededError(StreamError):
+    """A limit on input from outside was passed. `limit` is the name of the option to raise."""
+
+    def __init__(self, message: str, *, limit: str, **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.limit = limit
+
+
+class StreamCutError(StreamError):
+    """The response ended before its end: the connection broke or the server stopped early."""
+
+    retryable = True
+
+
+class EmptyResponseError(StreamError):
+    """The response ended well but held no content at all."""
+
+    retryable = True
+
+
+class StageFailedError(StreamError):
+    """A stage or branch raised; `stage` names it and `__cause__` is the error itself."""
+
+
+class QueueFullError(StreamError):
+    """A queue with the `fail` overflow policy had no room."""
+
+
+class StreamTimeoutError(StreamError):
+    """A time limit passed before what it waits for came."""
+
+    retryable = True

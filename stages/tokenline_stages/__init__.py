@@ -1,0 +1,1 @@
+"""The stages a response runs through, and the providers."""
