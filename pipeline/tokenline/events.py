@@ -95,14 +95,14 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
     message_id: str
 
 
-class MessageStart(_Event, tag="message_start"):
+class MessageStart(_Event, tag="message_start", frozen=True):
     """The provider began to answer. Both ids may be missing on servers that send none."""
 
     provider_message_id: str | None = None
     model: str | None = None
 
 
-class PartStart(_Event, tag="part_start"):
+class PartStart(_Event, tag="part_start", frozen=True):
     """A part other than a tool call begins.
 
     `provider_id` is the provider's id of the block or item, if it has one.
@@ -115,7 +115,7 @@ class PartStart(_Event, tag="part_start"):
     provider_id: str | None = None
 
 
-class TextDelta(_Event, tag="text_delta"):
+class TextDelta(_Event, tag="text_delta", frozen=True):
     """Visible text; never empty."""
 
     part: int
@@ -123,7 +123,7 @@ class TextDelta(_Event, tag="text_delta"):
     choice: int = 0
 
 
-class ReasoningDelta(_Event, tag="reasoning_delta"):
+class ReasoningDelta(_Event, tag="reasoning_delta", frozen=True):
     """Reasoning text, byte-exact (white space kept); never empty."""
 
     part: int
@@ -131,7 +131,7 @@ class ReasoningDelta(_Event, tag="reasoning_delta"):
     choice: int = 0
 
 
-class ReasoningSignature(_Event, tag="reasoning_signature"):
+class ReasoningSignature(_Event, tag="reasoning_signature", frozen=True):
     """The provider's seal on a reasoning part, to be sent back unchanged.
 
     `part` may also be a text or tool-call part: some providers sign those.
@@ -144,7 +144,7 @@ class ReasoningSignature(_Event, tag="reasoning_signature"):
     replace: bool = False
 
 
-class ReasoningData(_Event, tag="reasoning_data"):
+class ReasoningData(_Event, tag="reasoning_data", frozen=True):
     """Opaque content of a redacted or encrypted reasoning part."""
 
     part: int
@@ -152,7 +152,7 @@ class ReasoningData(_Event, tag="reasoning_data"):
     choice: int = 0
 
 
-class RefusalDelta(_Event, tag="refusal_delta"):
+class RefusalDelta(_Event, tag="refusal_delta", frozen=True):
     """Text of a refusal; never empty."""
 
     part: int
@@ -160,7 +160,7 @@ class RefusalDelta(_Event, tag="refusal_delta"):
     choice: int = 0
 
 
-class ToolCallStart(_Event, tag="tool_call_start"):
+class ToolCallStart(_Event, tag="tool_call_start", frozen=True):
     """A tool call begins; its id and name are known."""
 
     part: int
@@ -171,7 +171,7 @@ class ToolCallStart(_Event, tag="tool_call_start"):
     provider_id: str | None = None
 
 
-class ToolCallDelta(_Event, tag="tool_call_delta"):
+class ToolCallDelta(_Event, tag="tool_call_delta", frozen=True):
     """A fragment of a tool call's arguments; the fragments join to the exact raw text."""
 
     part: int
@@ -181,7 +181,7 @@ class ToolCallDelta(_Event, tag="tool_call_delta"):
     choice: int = 0
 
 
-class ToolCallEnd(_Event, tag="tool_call_end"):
+class ToolCallEnd(_Event, tag="tool_call_end", frozen=True):
     """A tool call is over.
 
     `complete` is False when the response was cut inside it: such a call must not be run.
@@ -194,14 +194,14 @@ class ToolCallEnd(_Event, tag="tool_call_end"):
     choice: int = 0
 
 
-class PartEnd(_Event, tag="part_end"):
+class PartEnd(_Event, tag="part_end", frozen=True):
     """A part other than a tool call is over."""
 
     part: int
     choice: int = 0
 
 
-class ProviderBlock(_Event, tag="provider_block"):
+class ProviderBlock(_Event, tag="provider_block", frozen=True):
     """A block of one provider with no common form: server-tool results, images, compaction...
 
     `data` is the block's JSON as sent. `tool_call_id` links a result to its server-side call.
@@ -214,7 +214,7 @@ class ProviderBlock(_Event, tag="provider_block"):
     choice: int = 0
 
 
-class ProviderDelta(_Event, tag="provider_delta"):
+class ProviderDelta(_Event, tag="provider_delta", frozen=True):
     """An increment of a provider block (audio, compaction text...), JSON as sent."""
 
     part: int
@@ -223,7 +223,7 @@ class ProviderDelta(_Event, tag="provider_delta"):
     choice: int = 0
 
 
-class Citation(_Event, tag="citation"):
+class Citation(_Event, tag="citation", frozen=True):
     """A citation or annotation of a part, JSON as sent."""
 
     part: int
@@ -231,20 +231,20 @@ class Citation(_Event, tag="citation"):
     choice: int = 0
 
 
-class Logprobs(_Event, tag="logprobs"):
+class Logprobs(_Event, tag="logprobs", frozen=True):
     """Log probabilities of the tokens just sent, JSON as sent."""
 
     data: bytes
     choice: int = 0
 
 
-class UsageUpdate(_Event, tag="usage"):
+class UsageUpdate(_Event, tag="usage", frozen=True):
     """Token counts so far: values replace earlier ones, they never add up."""
 
     usage: Usage
 
 
-class Finish(_Event, tag="finish"):
+class Finish(_Event, tag="finish", frozen=True):
     """One choice is finished. `raw_reason` is the provider's own word."""
 
     reason: FinishReason
@@ -253,24 +253,24 @@ class Finish(_Event, tag="finish"):
     stop_sequence: str | None = None
 
 
-class Ping(_Event, tag="ping"):
+class Ping(_Event, tag="ping", frozen=True):
     """The provider says that it is alive."""
 
 
-class UnknownEvent(_Event, tag="unknown"):
+class UnknownEvent(_Event, tag="unknown", frozen=True):
     """Something that this version does not know, passed through raw on request."""
 
     type: str
     data: bytes
 
 
-class Reset(_Event, tag="reset"):
-    """What came before is void: the response starts again (after a restart past the commit point)."""
+class Reset(_Event, tag="reset", frozen=True):
+    """What came before is void: the response starts again after the commit point."""
 
     attempt: int
 
 
-class MessageEnd(_Event, tag="message_end"):
+class MessageEnd(_Event, tag="message_end", frozen=True):
     """The response is complete; nothing follows."""
 
     reason: FinishReason | None = None

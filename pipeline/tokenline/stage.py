@@ -87,11 +87,19 @@ class Stage(Protocol[In, Out]):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Unique name."""
+        ...
+
     @property
-    def inlet(self) -> Any: ...
+    def inlet(self) -> Any:
+        """Type of the items in."""
+        ...
+
     @property
-    def outlet(self) -> Any: ...
+    def outlet(self) -> Any:
+        """Type of the items out."""
+        ...
 
     def open(self, context: StepContext) -> Step[In, Out] | AsyncStep[In, Out]:
         """A fresh step for one attempt of one run."""
