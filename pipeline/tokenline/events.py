@@ -89,7 +89,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     raw: dict[str, Any] | None = None
 
 
-class _Event(msgspec.Struct, frozen=True, gc=False):
+class _Event(msgspec.Struct, frozen=True, gc=False, tag_field="event"):
     seq: int
     recv_ns: int
     message_id: str
