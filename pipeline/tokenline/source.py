@@ -1,0 +1,113 @@
+"""What a source is: it opens the provider's stream and hands over raw bytes.
+
+The only I/O on the way in. A source maps every foreign exception to `tokenline.errors`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to a provider.
+
+    Attributes:
+        payload: the provider's own request body; the source adds what streaming needs.
+        headers: extra HTTP headers of this request.
+        connect_timeout_s: longest wait for a connection; None leaves it to the client.
+    """
+
+    payload: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    connect_timeout_s: float | None = None
+
+
+class ByteStream(Protocol):
+    """An open response."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status, 2xx."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Response headers, names in lower case."""
+        ...
+
+    async def read(self) -> bytes:
+        """What one read brought, never waiting for more; `b""` at the end of the body.
+
+        Raises:
+            StreamCutError: the connection broke or the body ended early.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of the response. Before its end this closes the socket. Idempotent."""
+        ...
+
+
+class Source(Protocol):
+    """Opens streams of one provider; shared by all runs of a pipeline.
+
+    Attributes:
+        name: stage name, `source` unless set otherwise.
+        provider: OpenTelemetry GenAI provider name.
+        api: which wire API, `openai.chat` ...
+        operation: GenAI operation name, `chat` ...
+        server_address: host the requests go to, if known before the first.
+        server_port: its port.
+        outlet: type of the items that come out (`RawChunk` but for scripted sources).
+    """
+
+    @property
+    def name(self) -> str:
+        """Stage name."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """GenAI provider name."""
+        ...
+
+    @property
+    def api(self) -> str:
+        """Wire API."""
+        ...
+
+    @property
+    def operation(self) -> str:
+        """GenAI operation."""
+        ...
+
+    @property
+    def server_address(self) -> str | None:
+        """Host."""
+        ...
+
+    @property
+    def server_port(self) -> int | None:
+        """Port."""
+        ...
+
+    @property
+    def outlet(self) -> Any:
+        """Type of the items that come out."""
+        ...
+
+    async def open(self, request: Request) -> ByteStream:
+        """Send the request; return when the response's headers are there.
+
+        Raises:
+            MissingKeyError: no credentials.
+            ConnectError: no connection.
+            ProviderError: the server answered with an error status (a subclass by status).
+            NotAStreamError: the answer is no event stream.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the client this source made for itself; a user's client is left open."""
+        ...
