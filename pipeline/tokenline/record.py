@@ -10,19 +10,8 @@ from enum import StrEnum
 from typing import Any
 
 from .events import Usage
+from .result import Outcome as Outcome
 from .result import Result
-
-
-class Outcome(StrEnum):
-    """How a run ended; exactly one for each run."""
-
-    OK = "ok"
-    ERROR = "error"
-    TIMEOUT = "timeout"
-    CANCELLED = "cancelled"
-    """The consumer left, closed or cancelled the run."""
-    ABANDONED = "abandoned"
-    """The run was dropped without being closed."""
 
 
 class StageKind(StrEnum):
