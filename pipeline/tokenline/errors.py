@@ -21,6 +21,7 @@
         - `StageFailedError`: a user's stage or branch raised
         - `QueueFullError`: a queue with the `fail` policy was full
         - `StreamTimeoutError`: a time limit passed
+        - `RunCancelledError`: somebody called `run.cancel()` while it was being read
 
 Errors survive pickling and `copy`; `partial` (the result so far) goes with them.
 """
@@ -226,3 +227,7 @@ class StreamTimeoutError(StreamError):
     """A time limit passed before what it waits for came."""
 
     retryable = True
+
+
+class RunCancelledError(StreamError):
+    """The run was cancelled by `run.cancel()` while another task was reading it."""

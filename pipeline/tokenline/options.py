@@ -20,6 +20,15 @@ class Overflow(StrEnum):
     FAIL = "fail"
 
 
+class Execution(StrEnum):
+    """How stages without an `await` of their own are run."""
+
+    FUSED = "fused"
+    """In the feeding task while there is no pressure, behind their queue when there is."""
+    QUEUED = "queued"
+    """Always in a task of their own, behind their queue."""
+
+
 class Options(BaseModel):
     """Base of all options: immutable, unknown names refused."""
 
@@ -29,14 +38,16 @@ class Options(BaseModel):
 class Capacity(Options):
     """Bounds of one queue. A batch larger than both is admitted when the queue is empty.
 
+    Both are at least 1; the builder checks it, to name the stage.
+
     Attributes:
         max_items: most items (events) waiting. 256 holds a second of the fastest models.
         max_bytes: most wire bytes the waiting items came from.
         overflow: what happens when there is no room.
     """
 
-    max_items: int = Field(default=256, ge=1)
-    max_bytes: int = Field(default=1 * MIB, ge=1)
+    max_items: int = 256
+    max_bytes: int = 1 * MIB
     overflow: Overflow = Overflow.BLOCK
 
 
@@ -58,3 +69,23 @@ class Limits(Options):
     max_message_bytes: int = Field(default=256 * MIB, ge=1)
     max_json_depth: int = Field(default=256, ge=1)
     max_parts: int = Field(default=10_000, ge=1)
+
+
+class RunOptions(Options):
+    """How a pipeline runs; every run of it starts with these.
+
+    Attributes:
+        limits: bounds on what is read from outside.
+        strict: raise `UnknownEventError` on anything unknown instead of counting it.
+        pass_unknown: deliver unknown input as `UnknownEvent`.
+        execution: fused (default) or queued; same events, results and errors either way.
+        end_grace_s: how long to wait, after the response's last event, for the server to end
+            the body, so that the connection can be used again. Nobody waits for it but
+            the clean-up of the run.
+    """
+
+    limits: Limits = Field(default_factory=Limits)
+    strict: bool = False
+    pass_unknown: bool = False
+    execution: Execution = Execution.FUSED
+    end_grace_s: float = Field(default=0.2, ge=0)

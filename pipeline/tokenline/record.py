@@ -27,6 +27,7 @@ class StageKind(StrEnum):
     ACCUMULATOR = "accumulator"
     BRANCH = "branch"
     """A further fan-out branch."""
+    TRACE_EMITTER = "trace emitter"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,430 @@
+"""The actor: runs one stage of one run.
+
+An actor owns a bounded inbox and, when it needs one, a task. While its inbox is empty and
+everything below it takes what it gives, a batch is handled at once in the task that brings it
+("fused"): no queue operation, no wake-up. As soon as something below has no room, the actor
+becomes *busy*: its own task waits for room, and what arrives meanwhile goes to the inbox, up to
+its limits; then the feeder waits too. Order, results and errors are the same either way
+(`Execution.QUEUED` forces the queue, to prove it or to debug).
+
+States: idle -> busy (output had no room) -> idle (inbox empty again); any -> ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
+from typing import Any, Protocol
+
+from .batch import AnyBatch, Batch
+from .channel import Channel, ChannelBrokenError, EndOfChannel
+from .clock import Clock
+from .errors import StageFailedError, StreamError, UsageError
+from .options import Capacity, Execution
+from .record import StageKind, StageRecord
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
+
+
+class Inlet(Protocol):
+    """Anything that takes batches."""
+
+    def push_nowait(self, batch: AnyBatch) -> bool:
+        """Take a batch; False if there is no room (nothing was taken)."""
+        ...
+
+    async def push(self, batch: AnyBatch) -> None:
+        """Take a batch, waiting for room."""
+        ...
+
+    def close(self, error: BaseException | None) -> None:
+        """No more will come; `error` says why if that is no good end."""
+        ...
+
+
+@dataclass(slots=True)
+class StageStats:
+    """What a stage writes while it runs: plain integers, see `StageRecord` for meanings."""
+
+    started_ns: int = 0
+    ended_ns: int = 0
+    items_in: int = 0
+    items_out: int = 0
+    batches: int = 0
+    bytes: int = 0
+    processing_ns: int = 0
+    max_processing_ns: int = 0
+    blocked_ns: int = 0
+    first_out_ns: int = 0
+    errors: int = 0
+
+    def taken(self, batch: AnyBatch, from_ns: int, to_ns: int, given: int) -> None:
+        """Note one handled batch."""
+        if not self.started_ns:
+            self.started_ns = from_ns
+        took_ns = to_ns - from_ns
+        self.ended_ns = to_ns
+        self.items_in += len(batch.items)
+        self.items_out += given
+        self.batches += 1
+        self.bytes += batch.size_bytes
+        self.processing_ns += took_ns
+        if took_ns > self.max_processing_ns:
+            self.max_processing_ns = took_ns
+        if given and not self.first_out_ns:
+            self.first_out_ns = to_ns
+
+    def record(
+        self, name: str, kind: StageKind, index: int, inbox: Channel[Any] | None
+    ) -> StageRecord:
+        """The finished record, with the queue's side from `inbox`."""
+        queue = inbox.stats() if inbox is not None else None
+        capacity = inbox.capacity if inbox is not None else None
+        busy_ns = self.processing_ns + self.blocked_ns
+        first = self.first_out_ns - self.started_ns if self.first_out_ns else None
+        return StageRecord(
+            name=name,
+            kind=kind,
+            index=index,
+            started_ns=self.started_ns,
+            ended_ns=self.ended_ns,
+            items_in=self.items_in,
+            items_out=self.items_out,
+            batches=self.batches,
+            bytes=self.bytes,
+            processing_ns=self.processing_ns,
+            queue_wait_ns=queue.queue_wait_ns if queue else 0,
+            blocked_ns=self.blocked_ns,
+            idle_ns=max(0, self.ended_ns - self.started_ns - busy_ns),
+            first_item_ns=first,
+            max_processing_ns=self.max_processing_ns,
+            capacity_items=capacity.max_items if capacity else 0,
+            capacity_bytes=capacity.max_bytes if capacity else 0,
+            high_water_items=queue.high_water_items if queue else 0,
+            high_water_bytes=queue.high_water_bytes if queue else 0,
+            dropped_items=queue.dropped_items if queue else 0,
+            errors=self.errors,
+            queued_batches=queue.sent_batches if queue else 0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ActorSetup:
+    """What all actors of a run share.
+
+    Attributes:
+        clock: where stamps come from.
+        spawn: starts a task that the run owns.
+        execution: fused or queued.
+    """
+
+    clock: Clock
+    spawn: Spawn
+    execution: Execution = Execution.FUSED
+
+
+@dataclass(frozen=True, slots=True)
+class ActorSpec:
+    """Which stage an actor runs and where it stands."""
+
+    name: str
+    kind: StageKind
+    index: int
+    capacity: Capacity = field(default_factory=Capacity)
+
+
+class Actor:
+    """Runs one step; see the module's docstring.
+
+    Args:
+        spec: name, place and capacity.
+        setup: what the run's actors share.
+        step: the stage's step.
+        outlets: where its output goes.
+        on_failure: called with the typed error when the step raises.
+    """
+
+    __slots__ = (
+        "_async",
+        "_blocked",
+        "_busy",
+        "_closing",
+        "_ended",
+        "_error",
+        "_finished",
+        "_now",
+        "_on_failure",
+        "_persistent",
+        "_setup",
+        "_step",
+        "_task",
+        "inbox",
+        "outlets",
+        "spec",
+        "stats",
+    )
+
+    def __init__(
+        self,
+        spec: ActorSpec,
+        setup: ActorSetup,
+        step: Any,
+        outlets: list[Inlet],
+        on_failure: Callable[[Actor, BaseException], None],
+    ) -> None:
+        self.spec = spec
+        self.inbox: Channel[Any] = Channel(spec.capacity, clock=setup.clock)
+        self.outlets = outlets
+        self.stats = StageStats()
+        self._setup = setup
+        self._step = step
+        self._now = setup.clock.now_ns
+        self._on_failure = on_failure
+        self._blocked: deque[tuple[Inlet, AnyBatch]] = deque()
+        self._closing = False
+        self._ended = False
+        self._finished = False
+        self._error: BaseException | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._async = iscoroutinefunction(step.feed)
+        self._persistent = self._async or setup.execution is Execution.QUEUED
+        self._busy = self._persistent
+
+    # --- Inlet -----------------------------------------------------------------------------
+
+    def push_nowait(self, batch: AnyBatch) -> bool:
+        """Handle the batch now if idle, else queue it; False if the inbox is full."""
+        if self._ended or self._closing:
+            return True
+        if self._busy:
+            if self._task is None:
+                self._start()
+            return self.inbox.send_nowait(batch)
+        self._handle(batch)
+        return True
+
+    async def push(self, batch: AnyBatch) -> None:
+        """Like `push_nowait`, waiting for room."""
+        if not self.push_nowait(batch):
+            try:
+                await self.inbox.send(batch)
+            except (ChannelBrokenError, UsageError):
+                if not (self._closing or self._ended):
+                    raise
+
+    def close(self, error: BaseException | None) -> None:
+        """Finish the step (unless `error`), pass the rest on, then close what is below."""
+        if self._closing or self._ended:
+            return
+        self._closing = True
+        self._error = error
+        self.inbox.close()
+        if self._busy:
+            self._start()
+            return
+        self._finish_step()
+        if not self._blocked:
+            self._end()
+
+    def abort(self) -> None:
+        """Drop everything and stop; what is below is not told."""
+        self._ended = True
+        self.inbox.break_off()
+        self._blocked.clear()
+
+    @property
+    def step(self) -> Any:
+        """The step that the actor runs."""
+        return self._step
+
+    def record(self) -> StageRecord:
+        """What the stage did."""
+        return self.stats.record(self.spec.name, self.spec.kind, self.spec.index, self.inbox)
+
+    # --- the work --------------------------------------------------------------------------
+
+    def _handle(self, batch: AnyBatch) -> None:
+        out: list[Any] = []
+        from_ns = self._now()
+        try:
+            self._step.feed(batch.items, batch.recv_ns, out)
+        except Exception as error:
+            self._handled(batch, from_ns, out)
+            self._fail(error)
+            return
+        self._handled(batch, from_ns, out)
+
+    def _handled(self, batch: AnyBatch, from_ns: int, out: list[Any]) -> None:
+        self.stats.taken(batch, from_ns, self._now(), len(out))
+        if out:
+            self._emit(Batch(out, batch.recv_ns, batch.size_bytes))
+
+    def _emit(self, batch: AnyBatch) -> None:
+        for outlet in self.outlets:
+            if not outlet.push_nowait(batch):
+                self._blocked.append((outlet, batch))
+        if self._blocked and not self._busy:
+            self._busy = True
+            self._start()
+
+    def _finish_step(self) -> None:
+        if self._finished or self._error is not None:
+            return
+        self._finished = True
+        out: list[Any] = []
+        try:
+            self._step.finish(self._now(), out)
+        except Exception as error:
+            self._note_failure(error)
+        self._emit_last(out)
+
+    def _emit_last(self, out: list[Any]) -> None:
+        if out:
+            self.stats.items_out += len(out)
+            self._emit(Batch(out, self._now(), 0))
+
+    def _fail(self, error: BaseException) -> None:
+        self._note_failure(error)
+        self._closing = True
+        self.inbox.break_off()
+        if not self._blocked and not self._busy:
+            self._end()
+
+    def _note_failure(self, error: BaseException) -> None:
+        self.stats.errors += 1
+        self._error = name_stage(error, self.spec.name)
+        self._on_failure(self, self._error)
+
+    def _end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if not self.stats.ended_ns:
+            self.stats.ended_ns = self._now()
+        for outlet in self.outlets:
+            outlet.close(self._error)
+
+    # --- the task, when there is pressure --------------------------------------------------
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = self._setup.spawn(self._run(), self.spec.name)
+
+    async def _run(self) -> None:
+        while not self._ended:
+            await self._flush()
+            try:
+                batch = self.inbox.receive_nowait()
+            except EndOfChannel:
+                await self._finish_in_task()
+                return
+            if batch is not None:
+                await self._handle_in_task(batch)
+            elif self._persistent or self.inbox.send_waiting:
+                await self.inbox.wait_readable()
+            else:
+                self._busy = False
+                self._task = None
+                return
+
+    async def _flush(self) -> None:
+        """Wait until everything below took what it was given."""
+        while self._blocked:
+            outlet, batch = self._blocked[0]
+            from_ns = self._now()
+            await outlet.push(batch)
+            to_ns = self._now()
+            self.stats.blocked_ns += to_ns - from_ns
+            self.stats.ended_ns = to_ns
+            if self._blocked:
+                self._blocked.popleft()
+
+    async def _handle_in_task(self, batch: AnyBatch) -> None:
+        if not self._async:
+            self._handle(batch)
+            return
+        out: list[Any] = []
+        from_ns = self._now()
+        failure: Exception | None = None
+        try:
+            await self._step.feed(batch.items, batch.recv_ns, out)
+        except Exception as error:
+            failure = error
+        self._handled(batch, from_ns, out)
+        if failure is not None:
+            self._fail(failure)
+
+    async def _finish_in_task(self) -> None:
+        if self._async:
+            await self._finish_async_step()
+        else:
+            self._finish_step()
+        await self._flush()
+        self._end()
+
+    async def _finish_async_step(self) -> None:
+        if self._finished or self._error is not None:
+            return
+        self._finished = True
+        out: list[Any] = []
+        try:
+            await self._step.finish(self._now(), out)
+        except Exception as error:
+            self._note_failure(error)
+        self._emit_last(out)
+
+
+class FanOutActor(Actor):
+    """Hands the same batches to every branch; looks at each batch on its way.
+
+    Args:
+        observe: called with the items and their receive time, before the branches get them.
+    """
+
+    __slots__ = ("_observe",)
+
+    def __init__(
+        self,
+        spec: ActorSpec,
+        setup: ActorSetup,
+        outlets: list[Inlet],
+        on_failure: Callable[[Actor, BaseException], None],
+        observe: Callable[[list[Any], int], None],
+    ) -> None:
+        super().__init__(spec, setup, _PASS_ON, outlets, on_failure)
+        self._observe = observe
+
+    def _handle(self, batch: AnyBatch) -> None:
+        from_ns = self._now()
+        self._observe(batch.items, batch.recv_ns)
+        self.stats.taken(batch, from_ns, self._now(), len(batch.items))
+        self._emit(batch)
+
+
+class _PassOn:
+    """The step of a fan-out: nothing to finish."""
+
+    def feed(self, items: Sequence[Any], recv_ns: int, out: list[Any]) -> None:
+        out.extend(items)
+
+    def finish(self, recv_ns: int, out: list[Any]) -> None:
+        return
+
+
+_PASS_ON = _PassOn()
+
+
+def name_stage(error: BaseException, stage: str) -> BaseException:
+    """A stream error that names the stage it came from."""
+    if isinstance(error, StreamError):
+        if error.stage is None:
+            error.stage = stage
+        return error
+    failure = StageFailedError(
+        f"stage {stage!r} raised {type(error).__name__}: {error}", stage=stage
+    )
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,193 @@
+"""One request to the provider: the source and the chain of actors behind it.
+
+The source has no inbox: it is the task that reads. Its waiting time is the provider's time;
+what it waits for room downstream is its blocked time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .actor import Actor, ActorSetup, ActorSpec, Inlet, StageStats, name_stage
+from .batch import AnyBatch, Batch
+from .pipeline import Pipeline
+from .record import StageKind, StageRecord
+from .source import ByteStream, Request
+from .stage import RawChunk, StepContext
+
+
+@dataclass(slots=True)
+class Stamps:
+    """Source-side stamps of one attempt, monotonic ns."""
+
+    request_ns: int | None = None
+    headers_ns: int | None = None
+    first_byte_ns: int | None = None
+
+
+class ChainEnd:
+    """What stands behind the chain: passes batches on and notes how the chain ended."""
+
+    __slots__ = ("_closed", "_pass_on", "error")
+
+    def __init__(self, pass_on: Inlet) -> None:
+        self._pass_on = pass_on
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.error: BaseException | None = None
+
+    def push_nowait(self, batch: AnyBatch) -> bool:
+        """Pass on."""
+        return self._pass_on.push_nowait(batch)
+
+    async def push(self, batch: AnyBatch) -> None:
+        """Pass on, waiting for room."""
+        await self._pass_on.push(batch)
+
+    def close(self, error: BaseException | None) -> None:
+        """The chain has given everything."""
+        if not self._closed.done():
+            self.error = error
+            self._closed.set_result(None)
+
+    async def wait(self) -> None:
+        """Return when the chain has given everything."""
+        await self._closed
+
+
+class Attempt:
+    """Reads one response into a fresh chain of actors.
+
+    Args:
+        plan: the pipeline.
+        request: what to send.
+        context: what the steps may know.
+        setup: what the run's actors share.
+        pass_on: where normalized events go.
+
+    Attributes:
+        stamps: source-side stamps.
+        stats: the source's counters.
+        actors: the chain, in flow order.
+    """
+
+    def __init__(
+        self,
+        plan: Pipeline,
+        request: Request,
+        context: StepContext,
+        setup: ActorSetup,
+        pass_on: Inlet,
+    ) -> None:
+        self.stamps = Stamps()
+        self.stats = StageStats()
+        self.actors: list[Actor] = []
+        self._source = plan.source
+        self._request = request
+        self._now = setup.clock.now_ns
+        self._wait_ns = 0
+        self._halted = False
+        self._cancelled_by_halt = False
+        self._reading = False
+        self._task: asyncio.Task[Any] | None = None
+        self._end = ChainEnd(pass_on)
+        self._head = self._build_chain(plan, context, setup)
+
+    def _build_chain(self, plan: Pipeline, context: StepContext, setup: ActorSetup) -> Inlet:
+        below: Inlet = self._end
+        for index in range(len(plan.chain), 0, -1):
+            place = plan.chain[index - 1]
+            spec = ActorSpec(place.stage.name, place.kind, index, place.capacity)
+            actor = Actor(spec, setup, place.stage.open(context), [below], self._stage_failed)
+            self.actors.insert(0, actor)
+            below = actor
+        return below
+
+    async def run(self) -> BaseException | None:
+        """Read the response to its end; gives the error that ended it early, if any."""
+        self._task = asyncio.current_task()
+        error: BaseException | None = None
+        try:
+            await self._read_all()
+        except asyncio.CancelledError:
+            if not self._cancelled_by_halt or self._task is None or self._task.uncancel():
+                raise
+        except Exception as failure:
+            self.stats.errors += 1
+            error = name_stage(failure, self._source.name)
+        self.stats.ended_ns = self._now()
+        self._head.close(error)
+        await self._end.wait()
+        return self._end.error
+
+    def halt(self) -> None:
+        """Stop reading; what was read goes on through the chain."""
+        self._halted = True
+        if self._reading and self._task is not None:
+            self._reading = False
+            self._cancelled_by_halt = True
+            self._task.cancel()
+
+    def abort(self) -> None:
+        """Drop everything at once."""
+        for actor in self.actors:
+            actor.abort()
+        self._end.close(None)
+
+    def records(self) -> list[StageRecord]:
+        """What source and chain did."""
+        source = self.stats.record(self._source.name, StageKind.SOURCE, 0, None)
+        first = self.stamps.first_byte_ns
+        source = replace(
+            source,
+            idle_ns=self._wait_ns,
+            first_item_ns=first - source.started_ns if first else None,
+        )
+        return [source, *(actor.record() for actor in self.actors)]
+
+    def _stage_failed(self, actor: Actor, error: BaseException) -> None:
+        self.halt()
+
+    async def _read_all(self) -> None:
+        request_ns = self._now()
+        self.stamps.request_ns = self.stats.started_ns = request_ns
+        self._reading = True
+        stream = await self._open(request_ns)
+        try:
+            await self._pump(stream)
+        finally:
+            self._reading = False
+            await stream.aclose()
+
+    async def _open(self, request_ns: int) -> ByteStream:
+        try:
+            stream = await self._source.open(self._request)
+            self.stamps.headers_ns = self._now()
+            return stream
+        finally:
+            self._wait_ns += self._now() - request_ns
+
+    async def _pump(self, stream: ByteStream) -> None:
+        now = self._now
+        head = self._head
+        push: Callable[[AnyBatch], bool] = head.push_nowait
+        taken = self.stats.taken
+        while not self._halted:
+            self._reading = True
+            from_ns = now()
+            data = await stream.read()
+            self._reading = False
+            recv_ns = now()
+            self._wait_ns += recv_ns - from_ns
+            if not data:
+                return
+            if self.stamps.first_byte_ns is None:
+                self.stamps.first_byte_ns = recv_ns
+            batch: AnyBatch = Batch([RawChunk(data)], recv_ns, len(data))
+            taken(batch, recv_ns, now(), 1)
+            if not push(batch):
+                from_ns = now()
+                await head.push(batch)
+                self.stats.blocked_ns += now() - from_ns

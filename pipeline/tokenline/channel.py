@@ -1,0 +1,375 @@
+"""A bounded queue of batches between two actors.
+
+One sender, one receiver. Limits count items and wire bytes, whichever is reached first. End and
+cancel are states, not queue entries: they never need room. A blocked sender is woken when the
+queue has drained to half (its low-water mark), not at every item: waking a task costs more than
+handling a batch.
+
+Terms after trio: *closed* = the sender ended it; *broken* = the receiver left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from .batch import Batch
+from .clock import SYSTEM_CLOCK, Clock
+from .errors import QueueFullError, UsageError
+from .options import Capacity, Overflow
+
+T = TypeVar("T")
+
+
+class EndOfChannel(Exception):
+    """The channel was closed and everything in it was received."""
+
+
+class ChannelBrokenError(Exception):
+    """The receiver left: nothing that is sent will be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStats:
+    """What a channel did so far.
+
+    Attributes:
+        items: items waiting now.
+        bytes: wire bytes waiting now.
+        high_water_items: most items that ever waited.
+        high_water_bytes: most wire bytes that ever waited.
+        sent_items: items accepted.
+        sent_batches: batches accepted.
+        dropped_items: items lost to the overflow policy or to a receiver that left.
+        queue_wait_ns: Σ over received batches of (received - sent).
+        blocked_ns: Σ time that `send` waited for room.
+    """
+
+    items: int
+    bytes: int
+    high_water_items: int
+    high_water_bytes: int
+    sent_items: int
+    sent_batches: int
+    dropped_items: int
+    queue_wait_ns: int
+    blocked_ns: int
+
+
+class Channel(Generic[T]):
+    """Bounded queue of batches.
+
+    Args:
+        capacity: limits and overflow policy.
+        clock: where stamps come from.
+        conflate: for `Overflow.CONFLATE`: makes one batch of two, or None if it cannot.
+
+    Raises:
+        UsageError: a capacity below 1.
+    """
+
+    __slots__ = (
+        "_blocked_ns",
+        "_broken",
+        "_bytes",
+        "_closed",
+        "_conflate",
+        "_dropped_items",
+        "_error",
+        "_high_bytes",
+        "_high_items",
+        "_items",
+        "_max_bytes",
+        "_max_items",
+        "_now",
+        "_pending",
+        "_queue",
+        "_queue_wait_ns",
+        "_receiver",
+        "_sender",
+        "_sent_batches",
+        "_sent_items",
+        "capacity",
+    )
+
+    def __init__(
+        self,
+        capacity: Capacity | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        conflate: Callable[[Batch[T], Batch[T]], Batch[T] | None] | None = None,
+    ) -> None:
+        self.capacity = capacity or Capacity()
+        if self.capacity.max_items < 1 or self.capacity.max_bytes < 1:
+            raise UsageError("a channel's capacity is at least 1 item and 1 byte")
+        self._max_items = self.capacity.max_items
+        self._max_bytes = self.capacity.max_bytes
+        self._now = clock.now_ns
+        self._conflate = conflate
+        self._queue: deque[tuple[Batch[T], int]] = deque()
+        self._items = 0
+        self._bytes = 0
+        self._closed = False
+        self._broken = False
+        self._error: BaseException | None = None
+        self._receiver: asyncio.Future[None] | None = None
+        self._sender: asyncio.Future[None] | None = None
+        self._pending: Batch[T] | None = None
+        self._high_items = 0
+        self._high_bytes = 0
+        self._sent_items = 0
+        self._sent_batches = 0
+        self._dropped_items = 0
+        self._queue_wait_ns = 0
+        self._blocked_ns = 0
+
+    def __len__(self) -> int:
+        """Items waiting."""
+        return self._items
+
+    @property
+    def closed(self) -> bool:
+        """No more will be sent."""
+        return self._closed
+
+    @property
+    def broken(self) -> bool:
+        """No more will be received."""
+        return self._broken
+
+    @property
+    def send_waiting(self) -> bool:
+        """A sender waits for room."""
+        return self._sender is not None
+
+    # --- sending ---------------------------------------------------------------------------
+
+    def send_nowait(self, batch: Batch[T]) -> bool:
+        """Queue a batch if there is room; False if there is none and the policy is to wait.
+
+        Raises:
+            UsageError: the channel was closed by its sender.
+            ChannelBrokenError: the receiver left.
+            QueueFullError: no room, and the policy is `fail`.
+        """
+        if self._closed or self._broken:
+            self._refuse()
+        if self._queue and not self._fits(batch):
+            return self._overflow(batch)
+        self._put(batch)
+        return True
+
+    async def send(self, batch: Batch[T]) -> None:
+        """Queue a batch, waiting for room. Cancelling it queues nothing.
+
+        Raises:
+            UsageError: the channel was closed, or another task is sending.
+            ChannelBrokenError: the receiver left.
+            QueueFullError: no room, and the policy is `fail`.
+        """
+        if self._sender is not None:
+            raise UsageError("two tasks send on one channel; give each its own")
+        if self.send_nowait(batch):
+            return
+        started_ns = self._now()
+        self._pending = batch
+        try:
+            while self._queue and not self._fits(batch):
+                self._sender = asyncio.get_running_loop().create_future()
+                await self._sender
+                if self._closed or self._broken:
+                    self._refuse()
+        finally:
+            self._sender = None
+            self._pending = None
+            self._blocked_ns += self._now() - started_ns
+        self._put(batch)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """No more will be sent. The receiver gets what waits, then the end or `error`.
+
+        Idempotent; needs no room.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._error = error
+        self._wake_receiver()
+        self._wake_sender()
+
+    def abort(self, error: BaseException | None = None) -> None:
+        """Drop what waits and end at once, with `error` if given."""
+        self._drop_queue()
+        self._closed = True
+        self._error = error
+        self._wake_receiver()
+        self._wake_sender()
+
+    # --- receiving -------------------------------------------------------------------------
+
+    def receive_nowait(self) -> Batch[T] | None:
+        """The next batch, or None if none waits.
+
+        Raises:
+            EndOfChannel: closed and empty.
+            BaseException: the error given to `close`, once everything before was received.
+        """
+        if self._queue:
+            return self._take()
+        if self._closed or self._broken:
+            self._raise_end()
+        return None
+
+    async def receive(self) -> Batch[T]:
+        """The next batch. Cancelling it loses nothing.
+
+        Raises:
+            EndOfChannel: closed and empty.
+            UsageError: another task is receiving.
+            BaseException: the error given to `close`, once everything before was received.
+        """
+        while True:
+            batch = self.receive_nowait()
+            if batch is not None:
+                return batch
+            await self.wait_readable()
+
+    async def wait_readable(self) -> None:
+        """Return when a batch waits or the channel has ended."""
+        if self._queue or self._closed or self._broken:
+            return
+        if self._receiver is not None:
+            raise UsageError("two tasks receive from one channel; add a branch for each")
+        self._receiver = asyncio.get_running_loop().create_future()
+        try:
+            await self._receiver
+        finally:
+            self._receiver = None
+
+    def break_off(self) -> None:
+        """The receiver leaves: what waits is dropped, the sender is told. Idempotent."""
+        self._drop_queue()
+        self._broken = True
+        self._wake_sender()
+        self._wake_receiver()
+
+    # --- statistics ------------------------------------------------------------------------
+
+    def stats(self) -> ChannelStats:
+        """What the channel did so far."""
+        return ChannelStats(
+            items=self._items,
+            bytes=self._bytes,
+            high_water_items=self._high_items,
+            high_water_bytes=self._high_bytes,
+            sent_items=self._sent_items,
+            sent_batches=self._sent_batches,
+            dropped_items=self._dropped_items,
+            queue_wait_ns=self._queue_wait_ns,
+            blocked_ns=self._blocked_ns,
+        )
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def _fits(self, batch: Batch[T]) -> bool:
+        return (
+            self._items + len(batch.items) <= self._max_items
+            and self._bytes + batch.size_bytes <= self._max_bytes
+        )
+
+    def _put(self, batch: Batch[T]) -> None:
+        count = len(batch.items)
+        self._queue.append((batch, self._now()))
+        self._items += count
+        self._bytes += batch.size_bytes
+        self._sent_items += count
+        self._sent_batches += 1
+        if self._items > self._high_items:
+            self._high_items = self._items
+        if self._bytes > self._high_bytes:
+            self._high_bytes = self._bytes
+        if self._receiver is not None:
+            self._wake_receiver()
+
+    def _take(self) -> Batch[T]:
+        batch, sent_ns = self._queue.popleft()
+        self._items -= len(batch.items)
+        self._bytes -= batch.size_bytes
+        self._queue_wait_ns += self._now() - sent_ns
+        if self._sender is not None and self._has_drained():
+            self._wake_sender()
+        return batch
+
+    def _has_drained(self) -> bool:
+        if not self._queue:
+            return True
+        low = self._items * 2 <= self._max_items and self._bytes * 2 <= self._max_bytes
+        return low and (self._pending is None or self._fits(self._pending))
+
+    def _overflow(self, batch: Batch[T]) -> bool:
+        policy = self.capacity.overflow
+        if policy is Overflow.DROP_NEWEST:
+            self._dropped_items += len(batch.items)
+            return True
+        if policy is Overflow.DROP_OLDEST:
+            while self._queue and not self._fits(batch):
+                self._drop_first()
+            self._put(batch)
+            return True
+        if policy is Overflow.FAIL:
+            raise QueueFullError(
+                f"queue full ({self._items} items, {self._bytes} bytes waiting) and its overflow"
+                " policy is 'fail'; read faster, raise its capacity or choose another policy"
+            )
+        return policy is Overflow.CONFLATE and self._conflate_last(batch)
+
+    def _conflate_last(self, batch: Batch[T]) -> bool:
+        if self._conflate is None:
+            return False
+        last, sent_ns = self._queue[-1]
+        merged = self._conflate(last, batch)
+        if merged is None:
+            return False
+        items = self._items - len(last.items) + len(merged.items)
+        waiting_bytes = self._bytes - last.size_bytes + merged.size_bytes
+        if items > self._max_items or waiting_bytes > self._max_bytes:
+            return False
+        self._queue[-1] = (merged, sent_ns)
+        self._items = items
+        self._bytes = waiting_bytes
+        self._sent_items += len(batch.items)
+        self._sent_batches += 1
+        return True
+
+    def _drop_first(self) -> None:
+        batch, _ = self._queue.popleft()
+        self._items -= len(batch.items)
+        self._bytes -= batch.size_bytes
+        self._dropped_items += len(batch.items)
+
+    def _drop_queue(self) -> None:
+        self._dropped_items += self._items
+        self._queue.clear()
+        self._items = 0
+        self._bytes = 0
+
+    def _wake_receiver(self) -> None:
+        if self._receiver is not None and not self._receiver.done():
+            self._receiver.set_result(None)
+
+    def _wake_sender(self) -> None:
+        if self._sender is not None and not self._sender.done():
+            self._sender.set_result(None)
+
+    def _refuse(self) -> None:
+        if self._broken:
+            raise ChannelBrokenError
+        raise UsageError("send on a closed channel")
+
+    def _raise_end(self) -> None:
+        if self._error is not None:
+            raise self._error
+        raise EndOfChannel

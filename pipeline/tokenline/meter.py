@@ -1,0 +1,143 @@
+"""Watches events pass the fan-out: the token clocks and the gaps between content events.
+
+Pure integers; one call for each batch. Formulas:
+
+- first token = receive time of the first event in `CONTENT_EVENTS`;
+- first answer = receive time of the first event in `ANSWER_EVENTS`;
+- gap = receive time of a content event - that of the one before it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from .events import ANSWER_EVENTS, CONTENT_EVENTS, Finish, MessageStart, Usage, UsageUpdate
+from .record import ChunkGaps
+
+_SUB_BITS = 4  # 16 buckets an octave: quantiles are right to 1/16
+
+
+class GapHistogram:
+    """Log-linear histogram of gaps, in ns. Recording costs well under a microsecond."""
+
+    __slots__ = ("_buckets", "_zeros", "count", "max_ns", "total_ns")
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, int] = {}
+        self._zeros = 0
+        self.count = 0
+        self.total_ns = 0
+        self.max_ns = 0
+
+    def add(self, gap_ns: int, further_zeros: int = 0) -> None:
+        """Record one gap, and `further_zeros` gaps of 0."""
+        shift = max(0, gap_ns.bit_length() - _SUB_BITS - 1)
+        key = (shift << (_SUB_BITS + 1)) + (gap_ns >> shift)
+        self._buckets[key] = self._buckets.get(key, 0) + 1
+        self._zeros += further_zeros
+        self.count += 1 + further_zeros
+        self.total_ns += gap_ns
+        if gap_ns > self.max_ns:
+            self.max_ns = gap_ns
+
+    def quantile_ns(self, q: float) -> int:
+        """The gap below which a share `q` of all gaps lies; middle of its bucket."""
+        if not self.count:
+            return 0
+        rank = q * (self.count - 1)
+        seen = self._zeros
+        if rank < seen:
+            return 0
+        for key in sorted(self._buckets):
+            seen += self._buckets[key]
+            if rank < seen:
+                shift = key >> (_SUB_BITS + 1)
+                low = (key & ((1 << (_SUB_BITS + 1)) - 1)) << shift
+                return min(low + ((1 << shift) >> 1), self.max_ns)
+        return self.max_ns
+
+    def summary(self) -> ChunkGaps:
+        """Count, mean, median, 99th percentile and maximum."""
+        return ChunkGaps(
+            count=self.count,
+            mean_ns=self.total_ns // self.count if self.count else 0,
+            p50_ns=self.quantile_ns(0.5),
+            p99_ns=self.quantile_ns(0.99),
+            max_ns=self.max_ns,
+        )
+
+
+class Meter:
+    """The token clocks of one run.
+
+    Attributes:
+        chunks: content events so far.
+        first_chunk_ns: receive time of the first event of any kind.
+        first_token_ns: receive time of the first content event.
+        first_answer_ns: receive time of the first content event that is not reasoning.
+        last_token_ns: receive time of the last content event.
+        usage: last token counts.
+        finish_reasons: raw finish reasons so far.
+    """
+
+    __slots__ = (
+        "chunks",
+        "finish_reasons",
+        "first_answer_ns",
+        "first_chunk_ns",
+        "first_token_ns",
+        "gaps",
+        "last_token_ns",
+        "response_id",
+        "response_model",
+        "usage",
+    )
+
+    def __init__(self) -> None:
+        self.chunks = 0
+        self.first_chunk_ns: int | None = None
+        self.first_token_ns: int | None = None
+        self.first_answer_ns: int | None = None
+        self.last_token_ns = 0
+        self.gaps = GapHistogram()
+        self.response_id: str | None = None
+        self.response_model: str | None = None
+        self.usage: Usage | None = None
+        self.finish_reasons: list[str] = []
+
+    def observe(self, items: Sequence[Any], recv_ns: int) -> None:
+        """Look at one batch on its way to the branches."""
+        kinds = set(map(type, items))
+        if kinds <= CONTENT_EVENTS:
+            content = len(items)
+        else:
+            self._note_others(items, recv_ns)
+            content = sum([type(item) in CONTENT_EVENTS for item in items])
+        if content:
+            self._note_content(kinds, content, recv_ns)
+
+    def _note_content(self, kinds: set[type], content: int, recv_ns: int) -> None:
+        self.chunks += content
+        if self.first_token_ns is None:
+            self.first_token_ns = recv_ns
+            if self.first_chunk_ns is None:
+                self.first_chunk_ns = recv_ns
+            if content > 1:
+                self.gaps.add(0, content - 2)
+        else:
+            self.gaps.add(recv_ns - self.last_token_ns, content - 1)
+        if self.first_answer_ns is None and kinds & ANSWER_EVENTS:
+            self.first_answer_ns = recv_ns
+        self.last_token_ns = recv_ns
+
+    def _note_others(self, items: Sequence[Any], recv_ns: int) -> None:
+        if self.first_chunk_ns is None:
+            self.first_chunk_ns = recv_ns
+        for item in items:
+            kind = type(item)
+            if kind is UsageUpdate:
+                self.usage = item.usage
+            elif kind is MessageStart:
+                self.response_id = item.provider_message_id
+                self.response_model = item.model
+            elif kind is Finish:
+                self.finish_reasons.append(item.raw_reason)

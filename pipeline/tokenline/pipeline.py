@@ -1,0 +1,127 @@
+"""The immutable pipeline: what was wired, ready to run any number of requests at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .clock import SYSTEM_CLOCK, Clock
+from .errors import UsageError
+from .options import Capacity, RunOptions
+from .record import StageKind
+from .source import Request, Source
+from .stage import Stage
+from .telemetry.hook import NoTelemetry, Telemetry
+
+if TYPE_CHECKING:
+    from .builder import PipelineBuilder
+    from .run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class ChainStage:
+    """A stage between source and fan-out, with the bounds of its inbox."""
+
+    stage: Stage[Any, Any]
+    kind: StageKind
+    capacity: Capacity = field(default_factory=Capacity)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One output of the fan-out.
+
+    Attributes:
+        name: unique within the pipeline.
+        kind: consumer, accumulator or branch.
+        stage: what takes the events; None for a branch that the caller reads.
+        readable: the caller reads it (`async for event in run`, or `run.branch(name)`).
+        required: its failure ends the run; otherwise it is cut off and the run goes on.
+        capacity: bounds of its inbox and what happens when it is full.
+    """
+
+    name: str
+    kind: StageKind = StageKind.BRANCH
+    stage: Stage[Any, Any] | None = None
+    readable: bool = False
+    required: bool = True
+    capacity: Capacity = field(default_factory=Capacity)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A checked pipeline. Build one with `PipelineBuilder`; share it between tasks.
+
+    Attributes:
+        name: for the graph.
+        source: opens the provider's stream.
+        chain: parser, normalizer and what a user put between them and the fan-out.
+        fan_out: bounds of the fan-out's inbox.
+        branches: consumer, accumulator and further branches.
+        telemetry: the trace emitter.
+        options: how it runs.
+        clock: where stamps come from.
+    """
+
+    name: str
+    source: Source
+    chain: tuple[ChainStage, ...]
+    fan_out: Capacity
+    branches: tuple[Branch, ...]
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
+    options: RunOptions = field(default_factory=RunOptions)
+    clock: Clock = SYSTEM_CLOCK
+
+    def run(
+        self,
+        payload: Mapping[str, Any],
+        *,
+        message_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Run:
+        """A run of one request; enter it with `async with`.
+
+        Args:
+            payload: the provider's own request body (a dict). What streaming needs is added.
+            message_id: our id of the response; made if not given, known before the first byte.
+            headers: extra HTTP headers of this request.
+            tags: the caller's own labels (step, run, user ids ...), kept with the trace.
+
+        Raises:
+            UsageError: the payload is no mapping.
+        """
+        from .run import Run  # a run needs the pipeline; imported late to break the circle
+
+        if not isinstance(payload, Mapping):
+            raise UsageError(f"a request payload is a dict, not {type(payload).__name__}")
+        return Run(self, Request(payload, dict(headers or {})), message_id, dict(tags or {}))
+
+    def edit(self) -> PipelineBuilder:
+        """A builder that starts from this pipeline, to insert, replace or remove stages."""
+        from .builder import PipelineBuilder
+
+        return PipelineBuilder.from_pipeline(self)
+
+    def describe(self) -> str:
+        """The graph with its effective limits, as text."""
+        from .graph import as_text
+
+        return as_text(self)
+
+    def mermaid(self) -> str:
+        """The graph as a Mermaid flowchart."""
+        from .graph import as_mermaid
+
+        return as_mermaid(self)
+
+    async def aclose(self) -> None:
+        """Close the clients that the source made for itself."""
+        await self.source.aclose()
+
+    async def __aenter__(self) -> Pipeline:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()

@@ -1,0 +1,176 @@
+"""The reading end of a fan-out branch: what an `async for` pulls events from."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .actor import ActorSpec, StageStats
+from .batch import AnyBatch, Batch
+from .channel import Channel, ChannelBrokenError, EndOfChannel
+from .clock import Clock
+from .errors import QueueFullError
+from .events import CONTENT_EVENTS
+from .record import StageRecord
+
+
+class Reader:
+    """A branch that hands events to a task of the caller's; an `Inlet` on its other side.
+
+    Times, in the words of `StageRecord`: processing is the time between two reads, that is the
+    caller's loop body; queue wait is how long batches lay here before they were read.
+
+    Attributes:
+        first_delivery_ns: when the first content event was handed out.
+    """
+
+    __slots__ = (
+        "_events",
+        "_handed_ns",
+        "_now",
+        "_on_end",
+        "_on_failure",
+        "_owner",
+        "channel",
+        "ended",
+        "first_delivery_ns",
+        "spec",
+        "stats",
+    )
+
+    def __init__(
+        self,
+        spec: ActorSpec,
+        clock: Clock,
+        on_end: Callable[[Reader], None],
+        on_failure: Callable[[Reader, BaseException], None],
+        conflate: Callable[[AnyBatch, AnyBatch], Batch[Any] | None] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.channel: Channel[Any] = Channel(spec.capacity, clock=clock, conflate=conflate)
+        self.stats = StageStats()
+        self.first_delivery_ns: int | None = None
+        self.ended = False
+        self._now = clock.now_ns
+        self._on_end = on_end
+        self._on_failure = on_failure
+        self._events: Iterator[Any] = iter(())
+        self._handed_ns = 0
+        self._owner: weakref.ref[asyncio.Task[Any]] | None = None
+
+    # --- Inlet -----------------------------------------------------------------------------
+
+    def push_nowait(self, batch: AnyBatch) -> bool:
+        """Queue a batch for the caller; what nobody will read is dropped."""
+        if self.channel.broken:
+            return True
+        try:
+            return self.channel.send_nowait(batch)
+        except QueueFullError as error:
+            self._on_failure(self, error)
+            return True
+
+    async def push(self, batch: AnyBatch) -> None:
+        """Queue a batch for the caller, waiting for room."""
+        if self.channel.broken:
+            return
+        try:
+            await self.channel.send(batch)
+        except ChannelBrokenError:
+            return
+
+    def close(self, error: BaseException | None) -> None:
+        """The run has ended; what waits is still read."""
+        if self.channel.broken:
+            self._end()
+        self.channel.close(error)
+
+    # --- reading ---------------------------------------------------------------------------
+
+    async def next_event(self) -> Any:
+        """The next event.
+
+        Raises:
+            StopAsyncIteration: the response is complete.
+            StreamError: the run failed; everything before was handed out.
+        """
+        for event in self._events:
+            return event
+        batch = await self.next_batch()
+        self._events = iter(batch.items)
+        return next(self._events)
+
+    async def next_batch(self) -> AnyBatch:
+        """What one read brought, as one batch; raises like `next_event`."""
+        self._note_return()
+        if self._owner is None:
+            self._note_owner()
+        try:
+            batch = self.channel.receive_nowait()
+            if batch is None:
+                self._note_owner()
+                batch = await self.channel.receive()
+        except EndOfChannel:
+            self._end()
+            raise StopAsyncIteration from None
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._end()
+            raise
+        self._note_handed(batch)
+        return batch
+
+    def leave(self) -> None:
+        """Nobody will read any more; what waits is dropped. Idempotent."""
+        self._note_return()
+        self._events = iter(())
+        self.channel.break_off()
+        self._end()
+
+    def read_elsewhere(self) -> bool:
+        """Whether a task other than the current one is reading."""
+        owner = self._owner() if self._owner is not None else None
+        return owner is not None and not owner.done() and owner is not asyncio.current_task()
+
+    def record(self) -> StageRecord:
+        """What the branch did."""
+        return self.stats.record(self.spec.name, self.spec.kind, self.spec.index, self.channel)
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def _note_return(self) -> None:
+        if self._handed_ns:
+            now_ns = self._now()
+            took_ns = now_ns - self._handed_ns
+            self._handed_ns = 0
+            self.stats.processing_ns += took_ns
+            self.stats.max_processing_ns = max(self.stats.max_processing_ns, took_ns)
+            self.stats.ended_ns = now_ns
+
+    def _note_owner(self) -> None:
+        task = asyncio.current_task()
+        if task is not None and (self._owner is None or self._owner() is not task):
+            self._owner = weakref.ref(task)
+
+    def _note_handed(self, batch: AnyBatch) -> None:
+        now_ns = self._now()
+        stats = self.stats
+        if not stats.started_ns:
+            stats.started_ns = now_ns
+            stats.first_out_ns = now_ns
+        stats.ended_ns = now_ns
+        stats.batches += 1
+        stats.bytes += batch.size_bytes
+        stats.items_in += len(batch.items)
+        stats.items_out += len(batch.items)
+        self._handed_ns = now_ns
+        if self.first_delivery_ns is None and not CONTENT_EVENTS.isdisjoint(map(type, batch.items)):
+            self.first_delivery_ns = now_ns
+
+    def _end(self) -> None:
+        if not self.ended:
+            self.ended = True
+            self._on_end(self)

@@ -1,0 +1,416 @@
+"""Runs one request: owns its actors, its tasks and its end.
+
+Life of a run: *new* -> *running* -> *ended* (response received and accumulated, or failed, or
+cancelled) -> *closed* (its readers are done too; telemetry told, exactly once). Tasks are owned
+here and awaited in `aclose`; there is no task group or cancel scope that a caller's `yield` could
+tear apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from typing import Any
+
+from .actor import Actor, ActorSetup, ActorSpec, FanOutActor, Inlet, name_stage
+from .attempt import Attempt
+from .batch import AnyBatch
+from .errors import RunCancelledError, StreamTimeoutError
+from .events import MessageEnd
+from .meter import Meter
+from .pipeline import Branch, Pipeline
+from .reader import Reader
+from .record import Outcome, RunInfo, RunRecord, StageKind, StageRecord, Timings
+from .result import Result
+from .source import Request
+from .stage import StepContext
+from .telemetry.hook import NoRunSpan, RunSpan
+
+logger = logging.getLogger("tokenline")
+
+
+class Gate:
+    """Between the chain and the fan-out: sees the message end pass."""
+
+    __slots__ = ("_core", "_fan_out")
+
+    def __init__(self, core: Supervisor, fan_out: Actor) -> None:
+        self._core = core
+        self._fan_out = fan_out
+
+    def push_nowait(self, batch: AnyBatch) -> bool:
+        """Pass on to the fan-out."""
+        taken = self._fan_out.push_nowait(batch)
+        if taken and type(batch.items[-1]) is MessageEnd:
+            self._core.message_ended()
+        return taken
+
+    async def push(self, batch: AnyBatch) -> None:
+        """Pass on to the fan-out, waiting for room."""
+        await self._fan_out.push(batch)
+        if type(batch.items[-1]) is MessageEnd:
+            self._core.message_ended()
+
+    def close(self, error: BaseException | None) -> None:
+        """How the chain ended is told by the attempt."""
+
+
+class Tail:
+    """Stands behind a branch (or the fan-out itself) and notes that it is through."""
+
+    __slots__ = ("_core", "_name")
+
+    def __init__(self, core: Supervisor, name: str) -> None:
+        self._core = core
+        self._name = name
+
+    def push_nowait(self, batch: AnyBatch) -> bool:
+        """Take and forget."""
+        return True
+
+    async def push(self, batch: AnyBatch) -> None:
+        """Take and forget."""
+
+    def close(self, error: BaseException | None) -> None:
+        """The branch is through."""
+        self._core.branch_through(self._name)
+
+
+class Supervisor:
+    """One run's owner; see the module's docstring.
+
+    Attributes:
+        message_id: our id of the response.
+        error: what ended the run, if it did not end well.
+        outcome: how the run ended; None while it runs.
+        record: what telemetry was given, once closed.
+        branch_errors: errors of optional branches that were cut off, by name.
+    """
+
+    def __init__(
+        self, plan: Pipeline, request: Request, message_id: str, tags: Mapping[str, str]
+    ) -> None:
+        self.message_id = message_id
+        self.error: BaseException | None = None
+        self.outcome: Outcome | None = None
+        self.record: RunRecord | None = None
+        self.branch_errors: dict[str, BaseException] = {}
+        self.readers: dict[str, Reader] = {}
+        self._plan = plan
+        self._request = request
+        self._tags = tags
+        self._now = plan.clock.now_ns
+        self._meter = Meter()
+        self._branch_actors: dict[str, Actor] = {}
+        self._open_tails: set[str] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._message_ended = False
+        self._ended_ns = 0
+        self._grace: asyncio.TimerHandle | None = None
+
+    # --- start -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Wire the actors and start reading. Called once, in the caller's task."""
+        plan = self._plan
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._info = self._describe()
+        self._span = self._start_span()
+        self._context = self._span.task_context or contextvars.copy_context()
+        self._setup = ActorSetup(plan.clock, self.spawn, plan.options.execution)
+        self._step_context = StepContext(
+            message_id=self.message_id,
+            model=self._info.model,
+            payload=self._request.payload,
+            strict=plan.options.strict,
+            pass_unknown=plan.options.pass_unknown,
+            limits=plan.options.limits,
+        )
+        self._fan_out = self._build_fan_out()
+        self._attempt = Attempt(
+            plan, self._request, self._step_context, self._setup, Gate(self, self._fan_out)
+        )
+        self._driver = self.spawn(self._drive(), "source")
+
+    def _describe(self) -> RunInfo:
+        plan = self._plan
+        source = plan.source
+        model = self._request.payload.get("model")
+        return RunInfo(
+            message_id=self.message_id,
+            provider=source.provider,
+            operation=source.operation,
+            api=source.api,
+            model=model if isinstance(model, str) else None,
+            server_address=source.server_address,
+            server_port=source.server_port,
+            payload=self._request.payload,
+            started_ns=self._now(),
+            anchor_wall_ns=plan.clock.wall_ns(),
+            anchor_ns=self._now(),
+            tags=self._tags,
+        )
+
+    def _start_span(self) -> RunSpan:
+        try:
+            return self._plan.telemetry.start(self._info)
+        except Exception:
+            logger.exception("telemetry failed at the start of a run; the run goes on without")
+            return NoRunSpan()
+
+    def _build_fan_out(self) -> FanOutActor:
+        plan = self._plan
+        first_branch = len(plan.chain) + 2
+        outlets: list[Inlet] = []
+        # Branches with a stage first: what a reader is told has been accumulated by then.
+        for branch in sorted(plan.branches, key=lambda branch: branch.readable):
+            spec = ActorSpec(branch.name, branch.kind, first_branch + len(outlets), branch.capacity)
+            outlets.append(self._open_branch(branch, spec))
+        outlets.append(self._tail("fan-out"))
+        spec = ActorSpec("fan-out", StageKind.FAN_OUT, len(plan.chain) + 1, plan.fan_out)
+        return FanOutActor(spec, self._setup, outlets, self._branch_failed, self._meter.observe)
+
+    def _open_branch(self, branch: Branch, spec: ActorSpec) -> Inlet:
+        if branch.stage is None:
+            reader = Reader(spec, self._plan.clock, self._reader_ended, self._reader_failed)
+            self.readers[branch.name] = reader
+            return reader
+        step = branch.stage.open(self._step_context)
+        actor = Actor(spec, self._setup, step, [self._tail(branch.name)], self._branch_failed)
+        self._branch_actors[branch.name] = actor
+        return actor
+
+    def _tail(self, name: str) -> Tail:
+        self._open_tails.add(name)
+        return Tail(self, name)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start a task that the run owns."""
+        task = self._loop.create_task(work, name=f"tokenline:{name}", context=self._context.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+        return task
+
+    # --- what actors and readers report -----------------------------------------------------
+
+    def message_ended(self) -> None:
+        """The response is complete: end downstream now, let the body end by itself."""
+        if self._message_ended:
+            return
+        self._message_ended = True
+        self._fan_out.close(None)
+        grace_s = self._plan.options.end_grace_s
+        self._grace = self._loop.call_later(grace_s, self._attempt.halt)
+
+    def branch_through(self, name: str) -> None:
+        """A branch has taken everything it will take."""
+        self._open_tails.discard(name)
+        if not self._open_tails and self.outcome is None:
+            self._end()
+
+    def _branch_failed(self, actor: Actor, error: BaseException) -> None:
+        self._isolate_or_fail(actor.spec.name, actor, error)
+
+    def _reader_failed(self, reader: Reader, error: BaseException) -> None:
+        error = name_stage(error, reader.spec.name)
+        reader.channel.abort(error)
+        self._isolate_or_fail(reader.spec.name, reader, error)
+
+    def _isolate_or_fail(self, name: str, outlet: Inlet, error: BaseException) -> None:
+        required = all(branch.required for branch in self._plan.branches if branch.name == name)
+        if required:
+            self._fail(error)
+            return
+        self.branch_errors[name] = error
+        logger.warning("optional branch %r failed and is cut off: %s", name, error)
+        if outlet in self._fan_out.outlets:
+            # A copy: the fan-out may be going through its list right now.
+            self._fan_out.outlets = [o for o in self._fan_out.outlets if o is not outlet]
+
+    def _reader_ended(self, reader: Reader) -> None:
+        self._close_if_done()
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    # --- the run ---------------------------------------------------------------------------
+
+    async def _drive(self) -> None:
+        try:
+            error = await self._attempt.run()
+        except asyncio.CancelledError:
+            if self.outcome is None:
+                # Not by us: the loop is being shut down over a run that nobody closed.
+                self.cancel(Outcome.ABANDONED)
+            raise
+        finally:
+            if self._grace is not None:
+                self._grace.cancel()
+        if error is not None and not self._message_ended:
+            self._fail(error)
+        else:
+            self._fan_out.close(self.error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self.error is None and self.outcome is None:
+            self.error = error
+            self._attempt.halt()
+            self._fan_out.close(error)
+
+    def _end(self, outcome: Outcome | None = None) -> None:
+        self._ended_ns = self._now()
+        if outcome is None:
+            if self.error is None:
+                outcome = Outcome.OK
+            elif isinstance(self.error, StreamTimeoutError):
+                outcome = Outcome.TIMEOUT
+            else:
+                outcome = Outcome.ERROR
+        self.outcome = outcome
+        if not self._ended.done() and not self._loop.is_closed():
+            self._ended.set_result(None)
+        self._close_if_done()
+
+    def cancel(self, outcome: Outcome = Outcome.CANCELLED) -> None:
+        """Stop everything now: the provider's socket is closed, what waits is dropped."""
+        if self.outcome is None:
+            self._attempt.abort()
+            self._fan_out.abort()
+            for actor in self._branch_actors.values():
+                actor.abort()
+            self._end(outcome)
+        if not self._loop.is_closed():
+            for reader in self.readers.values():
+                if not reader.ended:
+                    reader.channel.abort(RunCancelledError("the run was cancelled"))
+            for task in self._tasks:
+                task.cancel()
+        self._close()
+
+    def leave(self) -> None:
+        """The readers are gone; without them the response is not worth having."""
+        for reader in self.readers.values():
+            reader.leave()
+        if self.outcome is None:
+            self.cancel()
+
+    async def wait_ended(self) -> None:
+        """Return when the response is received and accumulated, or failed, or cancelled."""
+        if not self._ended.done():
+            await asyncio.shield(self._ended)
+
+    def release_unread(self) -> None:
+        """Give up readers that nobody is reading, so that they cannot hold up the run."""
+        for reader in self.readers.values():
+            if not reader.ended and not reader.read_elsewhere():
+                reader.leave()
+
+    async def aclose(self) -> None:
+        """Leave, and return when no task of the run is left."""
+        self.leave()
+        own = asyncio.current_task()
+        while others := self._tasks - {own}:
+            await asyncio.wait(others)
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def _close_if_done(self) -> None:
+        if self.outcome is not None and all(reader.ended for reader in self.readers.values()):
+            self._close()
+
+    def _close(self) -> None:
+        if self.record is not None:
+            return
+        self.record = self._make_record()
+        from_ns = self._now()
+        try:
+            self._span.end(self.record)
+        except Exception:
+            logger.exception("telemetry failed at the end of a run")
+        self.record = replace(
+            self.record, stages=(*self.record.stages, self._emitter_record(from_ns))
+        )
+
+    def snapshot(self) -> Result | None:
+        """The result so far; None if the pipeline accumulates nothing."""
+        for branch in self._plan.branches:
+            if branch.kind is StageKind.ACCUMULATOR:
+                step: Any = self._branch_actors[branch.name].step
+                result: Result = step.snapshot(
+                    outcome=self.outcome, error=self.error, timings=self.timings()
+                )
+                return result
+        return None
+
+    def timings(self) -> Timings:
+        """The stamps so far."""
+        stamps = self._attempt.stamps
+        delivered = [r.first_delivery_ns for r in self.readers.values() if r.first_delivery_ns]
+        return Timings(
+            started_ns=self._info.started_ns,
+            request_ns=stamps.request_ns,
+            headers_ns=stamps.headers_ns,
+            first_byte_ns=stamps.first_byte_ns,
+            first_chunk_ns=self._meter.first_chunk_ns,
+            first_token_ns=self._meter.first_token_ns,
+            first_answer_ns=self._meter.first_answer_ns,
+            first_delivery_ns=min(delivered) if delivered else None,
+            last_token_ns=self._meter.last_token_ns or None,
+            ended_ns=self._ended_ns or self._now(),
+            closed_ns=self._now(),
+        )
+
+    def _make_record(self) -> RunRecord:
+        meter = self._meter
+        return RunRecord(
+            info=self._info,
+            outcome=self.outcome or Outcome.ABANDONED,
+            error=self.error,
+            timings=self.timings(),
+            gaps=meter.gaps.summary(),
+            chunks=meter.chunks,
+            bytes=self._attempt.stats.bytes,
+            response_id=meter.response_id,
+            response_model=meter.response_model,
+            finish_reasons=tuple(meter.finish_reasons),
+            usage=meter.usage,
+            usage_estimated=False,
+            attempts=1,
+            retry_wait_ns=0,
+            unknown_events=0,
+            stages=tuple(self._stage_records()),
+            result=self.snapshot(),
+        )
+
+    def _stage_records(self) -> list[StageRecord]:
+        records = self._attempt.records()
+        records.append(self._fan_out.record())
+        records.extend(actor.record() for actor in self._branch_actors.values())
+        records.extend(reader.record() for reader in self.readers.values())
+        # A stage that nothing reached has no times of its own.
+        at_ns = self._ended_ns
+        return [
+            r if r.started_ns else replace(r, started_ns=at_ns, ended_ns=at_ns) for r in records
+        ]
+
+    def _emitter_record(self, from_ns: int) -> StageRecord:
+        to_ns = self._now()
+        return StageRecord(
+            name="trace-emitter",
+            kind=StageKind.TRACE_EMITTER,
+            index=len(self._plan.chain) + 2 + len(self._plan.branches),
+            started_ns=from_ns,
+            ended_ns=to_ns,
+            items_in=1,
+            items_out=1,
+            batches=1,
+            processing_ns=to_ns - from_ns,
+            max_processing_ns=to_ns - from_ns,
+            first_item_ns=to_ns - from_ns,
+        )
