@@ -58,6 +58,7 @@ class _Part(_Model):
     provider_id: str | None = None
     signature: str | None = None
     citations: tuple[JsonValue, ...] = ()
+    provider_data: tuple[JsonValue, ...] = ()
 
 
 class TextPart(_Part):
@@ -68,6 +69,8 @@ class TextPart(_Part):
         provider_id: the provider's id of the block or item, if it has one.
         signature: the provider's seal, to be sent back unchanged.
         citations: citations and annotations, JSON as sent.
+        provider_data: what else the provider sent for this part, JSON in the order sent:
+            increments of a block, members of a tool call without a field here...
         text: exactly what was sent.
     """
 
@@ -109,7 +112,6 @@ class ToolCall(_Part):
             was cut, or if the tool takes free text. A call without arguments has `{}`.
         complete: False when the response was cut inside the call: it must not be run.
         parse_error: why `parsed` is None.
-        data: JSON of the whole item, from providers that send one.
     """
 
     type: Literal["tool_call"] = "tool_call"
@@ -120,23 +122,20 @@ class ToolCall(_Part):
     parsed: dict[str, JsonValue] | None = None
     complete: bool = False
     parse_error: str | None = None
-    data: JsonValue = None
 
 
 class BlockPart(_Part):
-    """A block of one provider with no common form.
+    """A block of one provider with no common form; its increments are in `provider_data`.
 
     Attributes:
         block_type: the provider's name for it.
         data: its JSON; None until the provider has sent the block itself.
-        deltas: the increments that were sent for it, JSON as sent.
         tool_call_id: the server-side call whose result this is.
     """
 
     type: Literal["block"] = "block"
     block_type: str = ""
     data: JsonValue = None
-    deltas: tuple[JsonValue, ...] = ()
     tool_call_id: str | None = None
 
 

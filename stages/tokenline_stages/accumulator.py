@@ -37,7 +37,7 @@ from tokenline.result import (
 )
 from tokenline.stage import StepContext
 
-from .part_draft import PART_FOLDS, PartDraft, PartEvent, size_bytes
+from .part_draft import PART_FOLDS, PartDraft, PartEvent
 
 _NO_PART = -1
 _NO_USAGE = TokenUsage()
@@ -174,7 +174,7 @@ class Accumulator:
                 append = draft.pieces.append
                 number = event.part
             append(text)
-            size += len(text) if text.isascii() else size_bytes(text)
+            size += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
             if size > limit:
                 break
         self._size_bytes = size

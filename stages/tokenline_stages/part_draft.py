@@ -81,7 +81,7 @@ class PartDraft:
         tool_kind: who runs the tool.
         complete: whether a tool call came to its end.
         block: the provider's block, JSON.
-        deltas: increments of a provider's block, JSON.
+        provider_data: what else the provider sent for the part, JSON.
     """
 
     __slots__ = (
@@ -92,10 +92,10 @@ class PartDraft:
         "citations",
         "complete",
         "data",
-        "deltas",
         "kind",
         "name",
         "pieces",
+        "provider_data",
         "provider_id",
         "reasoning_kind",
         "signature",
@@ -120,7 +120,7 @@ class PartDraft:
         self.tool_kind = ToolKind.FUNCTION
         self.complete = False
         self.block: bytes | None = None
-        self.deltas: list[bytes] = []
+        self.provider_data: list[bytes] = []
         if isinstance(event, ToolCallDelta | ToolCallEnd):
             self.tool_call_id, self.name = event.tool_call_id, event.name
 
@@ -153,6 +153,7 @@ class PartDraft:
             "provider_id": self.provider_id,
             "signature": pair_surrogates("".join(self.signature)) if self.signature else None,
             "citations": tuple(map(read_json, self.citations)),
+            "provider_data": tuple(map(read_json, self.provider_data)),
         }
 
     def _text(self) -> TextPart:
@@ -186,7 +187,6 @@ class PartDraft:
             parsed=parsed,
             complete=self.complete,
             parse_error=parse_error,
-            data=None if self.block is None else read_json(self.block),
             **self._common(),
         )
 
@@ -195,7 +195,6 @@ class PartDraft:
             type="block",
             block_type=self.name,
             data=None if self.block is None else read_json(self.block),
-            deltas=tuple(map(read_json, self.deltas)),
             tool_call_id=self.tool_call_id,
             **self._common(),
         )
@@ -237,16 +236,18 @@ def _tool_call_end(draft: PartDraft, event: ToolCallEnd) -> int:
 
 
 def _provider_block(draft: PartDraft, event: ProviderBlock) -> int:
-    draft.block = event.data
     if draft.kind is PartKind.BLOCK:
+        draft.block = event.data
         draft.name, draft.tool_call_id = event.type, event.tool_call_id
+    else:
+        draft.provider_data.append(event.data)
     return len(event.data)
 
 
 def _provider_delta(draft: PartDraft, event: ProviderDelta) -> int:
     if draft.kind is PartKind.BLOCK and not draft.name:
         draft.name = event.type
-    draft.deltas.append(event.data)
+    draft.provider_data.append(event.data)
     return len(event.data)
 
 
