@@ -181,9 +181,9 @@ def to_openai_responses_items(
                 _add_reasoning(items, part)
         elif isinstance(part, ToolCall):
             if _is_usable(part, as_object=False, omit_unusable=omit_unusable):
-                items.append(_call_item(part))
+                items.extend(_call_items(part))
         elif isinstance(part, BlockPart):
-            items.extend(_whole_block(part))
+            items.extend([part.data] if isinstance(part.data, dict) else ())
         else:
             _add_message(items, part)
     while items and items[-1].get("type") == "reasoning":
@@ -232,9 +232,11 @@ def _add_message(items: list[_Json], part: TextPart | RefusalPart) -> None:
         item["content"].append(text)
 
 
-def _call_item(call: ToolCall) -> _Json:
-    if isinstance(call.data, dict):
-        return call.data
+def _call_items(call: ToolCall) -> Iterator[_Json]:
+    if call.kind is ToolKind.SERVER:
+        whole = [data for data in call.provider_data if isinstance(data, dict) and "id" in data]
+        yield from whole[-1:]
+        return
     item: _Json = {"call_id": call.id, "name": call.name}
     if call.kind is ToolKind.CUSTOM:
         item |= {"type": "custom_tool_call", "input": call.arguments}
@@ -242,4 +244,4 @@ def _call_item(call: ToolCall) -> _Json:
         item |= {"type": "function_call", "arguments": call.arguments or "{}"}
     if call.provider_id is not None:
         item["id"] = call.provider_id
-    return item
+    yield item
