@@ -1,0 +1,35 @@
+"""The provider APIs that the simulator speaks; one module for each."""
+
+import re
+from dataclasses import dataclass
+
+from .anthropic import ANTHROPIC
+from .api import WireApi
+from .openai_chat import OPENAI_CHAT
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Paths of one API; the pattern's group `model` is a model named in the path."""
+
+    pattern: re.Pattern[str]
+    api: WireApi
+
+
+def _route(pattern: str, api: WireApi) -> Route:
+    return Route(re.compile(pattern), api)
+
+
+ROUTES: tuple[Route, ...] = (
+    _route(r".*/chat/completions", OPENAI_CHAT),
+    _route(r".*/v1/messages", ANTHROPIC),
+)
+
+
+def find_route(path: str) -> tuple[WireApi, str | None] | None:
+    """The API that serves a path, and the model that the path names; None for no API."""
+    for route in ROUTES:
+        match = route.pattern.fullmatch(path)
+        if match is not None:
+            return route.api, match.groupdict().get("model")
+    return None
