@@ -1,0 +1,324 @@
+"""The SDKs' own request types judge what is built; the results here were made by hand."""
+
+from typing import Any
+
+import pytest
+from anthropic.types import MessageParam
+from anthropic.types.beta import BetaMessageParam
+from openai.types.chat import ChatCompletionAssistantMessageParam
+from openai.types.responses import ResponseInputItemParam
+from pydantic import JsonValue, TypeAdapter
+
+from tokenline.errors import UsageError
+from tokenline.events import ReasoningKind, ToolKind
+from tokenline.result import (
+    BlockPart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    Result,
+    TextPart,
+    ToolCall,
+)
+from tokenline_stages.replay import (
+    to_anthropic_message,
+    to_openai_chat_message,
+    to_openai_responses_items,
+)
+
+ANTHROPIC = TypeAdapter[Any](MessageParam)
+ANTHROPIC_BETA = TypeAdapter[Any](BetaMessageParam)
+CHAT = TypeAdapter[Any](ChatCompletionAssistantMessageParam)
+RESPONSES = TypeAdapter[Any](list[ResponseInputItemParam])
+
+
+def result_of(*parts: Part) -> Result:
+    return Result(message_id="m1", content=parts)
+
+
+def call(arguments: str = '{"q":  "a"}', **fields: Any) -> ToolCall:
+    given: dict[str, Any] = {"parsed": {"q": "a"}, "complete": True} | fields
+    return ToolCall(id="c1", name="find", arguments=arguments, **given)
+
+
+CUT = call('{"q": "a', parsed=None, complete=False, parse_error="the response was cut")
+BROKEN = call("{q}", parsed=None, parse_error="arguments are not valid JSON: no")
+FREE = call("ls -l", parsed=None, kind=ToolKind.CUSTOM)
+
+
+def anthropic_blocks(*parts: Part, **options: bool) -> list[Any]:
+    message: Any = to_anthropic_message(result_of(*parts), **options)
+    assert message["role"] == "assistant"
+    return list(message["content"])
+
+
+def test_anthropic_keeps_sealed_blocks_exact_and_in_order() -> None:
+    parts: tuple[Part, ...] = (
+        ReasoningPart(text=" I \n", signature="S1"),
+        ReasoningPart(kind=ReasoningKind.REDACTED, data="ENC"),
+        ReasoningPart(kind=ReasoningKind.OMITTED, signature="S2"),
+        TextPart(text="Hello "),
+        call(),
+    )
+    ANTHROPIC.validate_python(to_anthropic_message(result_of(*parts)))
+    assert anthropic_blocks(*parts) == [
+        {"type": "thinking", "thinking": " I \n", "signature": "S1"},
+        {"type": "redacted_thinking", "data": "ENC"},
+        {"type": "thinking", "thinking": "", "signature": "S2"},
+        {"type": "text", "text": "Hello "},
+        {"type": "tool_use", "id": "c1", "name": "find", "input": {"q": "a"}},
+    ]
+
+
+def test_anthropic_leaves_out_what_the_api_refuses() -> None:
+    assert anthropic_blocks(
+        ReasoningPart(text="cut before its signature"),
+        ReasoningPart(kind=ReasoningKind.REDACTED),
+        TextPart(text=""),
+        TextPart(text="x"),
+        call(kind=ToolKind.SERVER, parsed=None, complete=False),
+    ) == [{"type": "text", "text": "x"}]
+
+
+def test_anthropic_without_reasoning() -> None:
+    blocks = anthropic_blocks(
+        ReasoningPart(text="t", signature="S"), TextPart(text="x"), reasoning=False
+    )
+    assert blocks == [{"type": "text", "text": "x"}]
+
+
+def test_anthropic_server_tools_go_back_whole() -> None:
+    location: JsonValue = {
+        "type": "web_search_result_location",
+        "cited_text": "c",
+        "encrypted_index": "E",
+        "title": None,
+        "url": "u",
+    }
+    found: JsonValue = {"type": "web_search_tool_result", "tool_use_id": "c1", "content": []}
+    search = ToolCall(
+        id="c1",
+        name="web_search",
+        kind=ToolKind.SERVER,
+        arguments="{}",
+        parsed={},
+        complete=True,
+    )
+    parts: tuple[Part, ...] = (
+        search,
+        BlockPart(block_type="web_search_tool_result", data=found, tool_call_id="c1"),
+        TextPart(text="cited", citations=(location,)),
+    )
+    ANTHROPIC.validate_python(to_anthropic_message(result_of(*parts)))
+    assert anthropic_blocks(*parts) == [
+        {"type": "server_tool_use", "id": "c1", "name": "web_search", "input": {}},
+        found,
+        {"type": "text", "text": "cited", "citations": [location]},
+    ]
+
+
+def test_anthropic_call_keeps_members_of_its_own() -> None:
+    extra = {
+        "type": "mcp_tool_use",
+        "id": "c1",
+        "name": "find",
+        "input": {},
+        "server_name": "wiki",
+    }
+    (block,) = anthropic_blocks(call(kind=ToolKind.SERVER, provider_data=(extra,)))
+    assert block == extra | {"input": {"q": "a"}}
+    ANTHROPIC_BETA.validate_python({"role": "assistant", "content": [block]})
+
+
+def test_anthropic_block_is_put_together_from_its_increments() -> None:
+    part = BlockPart(
+        block_type="compaction",
+        data={"type": "compaction", "content": None},
+        provider_data=(
+            {"type": "compaction_delta", "content": "So "},
+            {"type": "compaction_delta", "content": "far."},
+        ),
+    )
+    assert anthropic_blocks(part) == [{"type": "compaction", "content": "So far."}]
+    ANTHROPIC_BETA.validate_python(to_anthropic_message(result_of(part)))
+
+
+@pytest.mark.parametrize("unusable", [CUT, BROKEN, FREE])
+def test_anthropic_refuses_calls_without_an_object(unusable: ToolCall) -> None:
+    with pytest.raises(UsageError, match=r"'c1' of 'find'.*omit_unusable"):
+        to_anthropic_message(result_of(unusable))
+    blocks = anthropic_blocks(TextPart(text="x"), unusable, omit_unusable=True)
+    assert blocks == [{"type": "text", "text": "x"}]
+
+
+def test_chat_message() -> None:
+    answer = result_of(
+        ReasoningPart(text="hm"),
+        TextPart(text="Hel"),
+        TextPart(text="lo"),
+        call(),
+        call("", parsed={}),
+        BROKEN,
+        FREE,
+        call(kind=ToolKind.SERVER),
+        BlockPart(data={"type": "image"}),
+    )
+    message = to_openai_chat_message(answer)
+    CHAT.validate_python(message)
+    assert message == {
+        "role": "assistant",
+        "content": "Hello",
+        "tool_calls": [
+            {
+                "type": "function",
+                "id": "c1",
+                "function": {"name": "find", "arguments": '{"q":  "a"}'},
+            },
+            {"type": "function", "id": "c1", "function": {"name": "find", "arguments": "{}"}},
+            {"type": "function", "id": "c1", "function": {"name": "find", "arguments": "{q}"}},
+            {"type": "custom", "id": "c1", "custom": {"name": "find", "input": "ls -l"}},
+        ],
+    }
+
+
+def test_chat_message_of_calls_only_and_of_a_refusal() -> None:
+    message = to_openai_chat_message(result_of(call()))
+    CHAT.validate_python(message)
+    assert message["content"] is None
+    message = to_openai_chat_message(result_of(RefusalPart(text="no")))
+    CHAT.validate_python(message)
+    assert message == {"role": "assistant", "content": None, "refusal": "no"}
+
+
+def test_chat_message_with_reasoning_for_a_compatible_server() -> None:
+    answer = result_of(ReasoningPart(text="hm"), TextPart(text="x"))
+    assert to_openai_chat_message(answer, reasoning_field="reasoning_content") == {
+        "role": "assistant",
+        "content": "x",
+        "reasoning_content": "hm",
+    }
+
+
+def test_chat_refuses_cut_calls() -> None:
+    with pytest.raises(UsageError, match="cut"):
+        to_openai_chat_message(result_of(CUT))
+    message = to_openai_chat_message(result_of(TextPart(text="x"), CUT), omit_unusable=True)
+    assert "tool_calls" not in message
+
+
+def test_nothing_to_send_is_refused() -> None:
+    for empty in (result_of(), result_of(TextPart(text=""), ReasoningPart(text="cut"))):
+        with pytest.raises(UsageError, match="nothing to send"):
+            to_anthropic_message(empty)
+        with pytest.raises(UsageError, match="nothing to send"):
+            to_openai_chat_message(empty)
+        assert to_openai_responses_items(empty) == []
+
+
+def test_responses_items() -> None:
+    note: JsonValue = {
+        "type": "url_citation",
+        "start_index": 0,
+        "end_index": 1,
+        "title": "t",
+        "url": "u",
+    }
+    image: JsonValue = {
+        "type": "image_generation_call",
+        "id": "ig",
+        "result": "B64",
+        "status": "completed",
+    }
+    web: JsonValue = {
+        "type": "web_search_call",
+        "id": "ws",
+        "status": "completed",
+        "action": {"type": "search", "query": "q"},
+    }
+    answer = result_of(
+        ReasoningPart(kind=ReasoningKind.SUMMARY, text="one", provider_id="rs"),
+        ReasoningPart(kind=ReasoningKind.SUMMARY, text="two", provider_id="rs", data="ENC"),
+        ToolCall(
+            id="ws",
+            name="web_search",
+            kind=ToolKind.SERVER,
+            complete=True,
+            provider_data=(web,),
+        ),
+        TextPart(text="Hel", provider_id="msg", citations=(note,)),
+        RefusalPart(text="no", provider_id="msg"),
+        BlockPart(data=image, provider_data=({"partial_image_b64": "B"},)),
+        TextPart(text="plain"),
+        call(provider_id="fc"),
+        FREE,
+        call("", parsed={}),
+    )
+    items = to_openai_responses_items(answer)
+    RESPONSES.validate_python(items)
+    assert items == [
+        {
+            "type": "reasoning",
+            "id": "rs",
+            "summary": [
+                {"type": "summary_text", "text": "one"},
+                {"type": "summary_text", "text": "two"},
+            ],
+            "encrypted_content": "ENC",
+        },
+        web,
+        {
+            "type": "message",
+            "id": "msg",
+            "role": "assistant",
+            "status": "completed",
+            "content": [
+                {"type": "output_text", "text": "Hel", "annotations": [note]},
+                {"type": "refusal", "refusal": "no"},
+            ],
+        },
+        image,
+        {"role": "assistant", "content": "plain"},
+        {
+            "type": "function_call",
+            "call_id": "c1",
+            "name": "find",
+            "arguments": '{"q":  "a"}',
+            "id": "fc",
+        },
+        {"type": "custom_tool_call", "call_id": "c1", "name": "find", "input": "ls -l"},
+        {"type": "function_call", "call_id": "c1", "name": "find", "arguments": "{}"},
+    ]
+
+
+def test_responses_reasoning_text_goes_into_the_content() -> None:
+    answer = result_of(ReasoningPart(text="raw", provider_id="rs"), TextPart(text="x"))
+    items = to_openai_responses_items(answer)
+    RESPONSES.validate_python(items)
+    assert items[0] == {
+        "type": "reasoning",
+        "id": "rs",
+        "summary": [],
+        "content": [{"type": "reasoning_text", "text": "raw"}],
+    }
+
+
+def test_responses_reasoning_never_stands_at_the_end() -> None:
+    thought = ReasoningPart(text="hm", provider_id="rs")
+    assert to_openai_responses_items(result_of(thought, CUT), omit_unusable=True) == []
+    assert to_openai_responses_items(result_of(thought)) == []
+
+
+def test_responses_without_reasoning() -> None:
+    thought = ReasoningPart(text="hm", provider_id="rs")
+    items = to_openai_responses_items(result_of(thought, TextPart(text="x")), reasoning=False)
+    assert items == [{"role": "assistant", "content": "x"}]
+
+
+def test_responses_refuses_cut_calls() -> None:
+    with pytest.raises(UsageError, match="cut"):
+        to_openai_responses_items(result_of(CUT))
+
+
+def test_a_choice_can_be_sent_back() -> None:
+    choice = result_of(TextPart(text="x")).choices[0]
+    assert to_openai_chat_message(choice)["content"] == "x"
