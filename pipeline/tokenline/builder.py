@@ -24,6 +24,7 @@ from .events import Event
 from .options import Capacity, RunOptions
 from .pipeline import Branch, ChainStage, Pipeline
 from .record import StageKind
+from .result import Result
 from .source import Source
 from .stage import Stage
 from .telemetry.hook import NoTelemetry, Telemetry
@@ -76,16 +77,22 @@ class PipelineBuilder:
         """Add a stage of your own at this place."""
         return self._append(stage, StageKind.STEP, capacity)
 
-    def fan_out(self, *branches: Branch, capacity: Capacity | None = None) -> Self:
-        """Add the fan-out and its branches; `capacity` bounds the fan-out's own inbox."""
+    def fan_out(
+        self, *branches: Branch | Stage[Any, Any], capacity: Capacity | None = None
+    ) -> Self:
+        """Add the fan-out and its branches; `capacity` bounds the fan-out's own inbox.
+
+        A stage in place of a branch becomes a required branch with default bounds; one whose
+        outlet is `Result` is the accumulator.
+        """
         self._has_fan_out = True
-        self._branches.extend(branches)
+        self._branches.extend(_as_branch(branch) for branch in branches)
         self._fan_out = capacity or self._fan_out
         return self
 
-    def branch(self, branch: Branch) -> Self:
+    def branch(self, branch: Branch | Stage[Any, Any]) -> Self:
         """Add one more fan-out branch."""
-        self._branches.append(branch)
+        self._branches.append(_as_branch(branch))
         return self
 
     def trace(self, telemetry: Telemetry) -> Self:
@@ -259,6 +266,15 @@ class PipelineBuilder:
                     f"more than one {kind}: {', '.join(same)}; make the others plain branches",
                     stage=same[1],
                 )
+
+
+def _as_branch(branch: Branch | Stage[Any, Any]) -> Branch:
+    if isinstance(branch, Branch):
+        return branch
+    if not isinstance(branch, Stage):
+        raise WiringError(f"{branch!r} is neither a branch nor a stage", stage="fan-out")
+    kind = StageKind.ACCUMULATOR if branch.outlet is Result else StageKind.BRANCH
+    return Branch(name=branch.name, kind=kind, stage=branch)
 
 
 def _check_edge(above: str, given: Any, below: str, taken: Any) -> None:

@@ -1,0 +1,131 @@
+"""`connect("openai")`: the common case in one call, from a provider's name to running requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from tokenline.builder import PipelineBuilder
+from tokenline.options import Capacity, RunOptions
+from tokenline.pipeline import Pipeline
+from tokenline.run import Run
+from tokenline.telemetry.hook import Telemetry
+
+from .accumulator import accumulator
+from .consumer import consumer
+from .providers.registry import Access, Api, Provider, provider
+
+
+def build_pipeline(
+    name: str,
+    api: Api,
+    access: Access,
+    *,
+    telemetry: Telemetry | None = None,
+    options: RunOptions | None = None,
+    consumer_capacity: Capacity | None = None,
+) -> Pipeline:
+    """The standard pipeline of one wire API: every stage in its place."""
+    source = api.source(access)
+    builder = (
+        PipelineBuilder(name)
+        .source(source)
+        .parse(api.parser())
+        .normalize(api.normalizer())
+        .fan_out(consumer(consumer_capacity), accumulator(source.provider))
+        .options(options or RunOptions())
+    )
+    if telemetry is None:
+        from tokenline.telemetry import default_telemetry
+
+        telemetry = default_telemetry()
+    return builder.trace(telemetry).build()
+
+
+class Connection:
+    """A provider, ready for requests; each is sent to the API that its payload is for.
+
+    Share one between tasks: it holds the pool of connections. Closing it is good manners, not a
+    duty: its client is closed with the event loop.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        access: Access,
+        api: str | None,
+        telemetry: Telemetry | None,
+        options: RunOptions | None,
+    ) -> None:
+        self.provider = provider
+        self._access = access
+        self._api = provider.api_named(api) if api is not None else None
+        self._telemetry = telemetry
+        self._options = options
+        self._pipelines: dict[str, Pipeline] = {}
+
+    def run(self, payload: Mapping[str, Any], **options: Any) -> Run:
+        """A run of one request; arguments as `Pipeline.run`.
+
+        Raises:
+            ConfigError: the provider has no API for this payload.
+        """
+        return self.pipeline(payload).run(payload, **options)
+
+    def pipeline(self, payload: Mapping[str, Any] | None = None) -> Pipeline:
+        """The pipeline that such a payload runs through (without one: the provider's first)."""
+        api = self._api or self.provider.api_for(payload if payload is not None else {})
+        known = self._pipelines.get(api.name)
+        if known is None:
+            known = build_pipeline(
+                self.provider.name,
+                api,
+                self._access,
+                telemetry=self._telemetry,
+                options=self._options,
+            )
+            self._pipelines[api.name] = known
+        return known
+
+    async def aclose(self) -> None:
+        """Close the connections that were made on the running loop."""
+        for pipeline in self._pipelines.values():
+            await pipeline.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+
+def connect(
+    name: str,
+    *,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    client: Any | None = None,
+    max_retries: int = 2,
+    api: str | None = None,
+    telemetry: Telemetry | None = None,
+    options: RunOptions | None = None,
+) -> Connection:
+    """A connection to a provider. Nothing is sent before the first run.
+
+    Args:
+        name: `openai`, `anthropic` ... (`known_providers()` lists them).
+        api_key: the key; by default from the provider's environment variable.
+        base_url: another address, for compatible servers and proxies.
+        client: your own SDK client; it is used as it is and never closed.
+        max_retries: how often the SDK may retry to open a stream.
+        api: use this wire API for every payload, instead of going by the payload's shape.
+        telemetry: where runs report; by default your OpenTelemetry providers if you set any,
+            else the standard `OTEL_EXPORTER_OTLP_*` variables, else nowhere.
+        options: limits and modes.
+
+    Raises:
+        UnknownProviderError: no such provider; the message lists the known ones.
+        ConfigError: the provider has no API of that name.
+    """
+    access = Access(api_key, base_url, client, max_retries)
+    return Connection(provider(name), access, api, telemetry, options)
