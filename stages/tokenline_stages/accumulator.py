@@ -191,6 +191,7 @@ class Accumulator:
         error: BaseException | None = None,
         timings: Timings | ResultTimings | None = None,
         attempts: int = 1,
+        provider: str | None = None,
     ) -> Result:
         """The result so far; tool calls that are still open are incomplete.
 
@@ -199,6 +200,7 @@ class Accumulator:
             error: what the run ended with.
             timings: the run's stamps or durations.
             attempts: how many requests were made.
+            provider: GenAI provider name, if the accumulator was not given one.
         """
         first, *further = self._choices()
         start = self._start
@@ -215,7 +217,7 @@ class Accumulator:
             message_id=self.message_id or "",
             provider_message_id=start and start.provider_message_id,
             model=(start and start.model) or self._requested_model,
-            provider=self._provider,
+            provider=self._provider or provider,
             outcome=outcome,
             error=None if error is None else ErrorInfo.from_exception(error),
             further_choices=tuple(further),

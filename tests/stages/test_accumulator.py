@@ -349,12 +349,13 @@ def test_snapshot_carries_what_the_run_says() -> None:
     fold = Accumulator("m1")
     fold.feed(tool_turn()[:7], 1, [])
     stamps = Timings(started_ns=0, request_ns=10, first_token_ns=1_000_000_010)
-    result = fold.snapshot(Outcome.ERROR, StreamCutError("cut"), stamps, attempts=3)
+    error = StreamCutError("cut")
+    result = fold.snapshot(Outcome.ERROR, error, stamps, attempts=3, provider="openai")
     assert result.outcome is Outcome.ERROR
     assert result.error is not None
     assert (result.error.type, result.error.retryable) == ("StreamCutError", True)
     assert result.timings.time_to_first_token_s == 1.0
-    assert result.attempts == 3
+    assert (result.attempts, result.provider) == (3, "openai")
     assert fold.snapshot().outcome is None
 
 

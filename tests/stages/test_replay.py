@@ -1,5 +1,6 @@
 """The SDKs' own request types judge what is built; the results here were made by hand."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from anthropic.types import MessageParam
 from anthropic.types.beta import BetaMessageParam
 from openai.types.chat import ChatCompletionAssistantMessageParam
 from openai.types.responses import ResponseInputItemParam
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from tokenline.errors import UsageError
 from tokenline.events import ReasoningKind, ToolKind
@@ -30,6 +31,23 @@ ANTHROPIC = TypeAdapter[Any](MessageParam)
 ANTHROPIC_BETA = TypeAdapter[Any](BetaMessageParam)
 CHAT = TypeAdapter[Any](ChatCompletionAssistantMessageParam)
 RESPONSES = TypeAdapter[Any](list[ResponseInputItemParam])
+
+
+def is_accepted(param_type: TypeAdapter[Any], value: object) -> bool:
+    """Whether an SDK takes `value`; pydantic checks iterables only as they are read."""
+    try:
+        read_all(param_type.validate_python(value))
+    except ValidationError:
+        return False
+    return True
+
+
+def read_all(value: object) -> None:
+    if isinstance(value, dict):
+        value = value.values()
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        for item in value:
+            read_all(item)
 
 
 def result_of(*parts: Part) -> Result:
@@ -60,7 +78,7 @@ def test_anthropic_keeps_sealed_blocks_exact_and_in_order() -> None:
         TextPart(text="Hello "),
         call(),
     )
-    ANTHROPIC.validate_python(to_anthropic_message(result_of(*parts)))
+    assert is_accepted(ANTHROPIC, to_anthropic_message(result_of(*parts)))
     assert anthropic_blocks(*parts) == [
         {"type": "thinking", "thinking": " I \n", "signature": "S1"},
         {"type": "redacted_thinking", "data": "ENC"},
@@ -109,7 +127,7 @@ def test_anthropic_server_tools_go_back_whole() -> None:
         BlockPart(block_type="web_search_tool_result", data=found, tool_call_id="c1"),
         TextPart(text="cited", citations=(location,)),
     )
-    ANTHROPIC.validate_python(to_anthropic_message(result_of(*parts)))
+    assert is_accepted(ANTHROPIC, to_anthropic_message(result_of(*parts)))
     assert anthropic_blocks(*parts) == [
         {"type": "server_tool_use", "id": "c1", "name": "web_search", "input": {}},
         found,
@@ -127,7 +145,7 @@ def test_anthropic_call_keeps_members_of_its_own() -> None:
     }
     (block,) = anthropic_blocks(call(kind=ToolKind.SERVER, provider_data=(extra,)))
     assert block == extra | {"input": {"q": "a"}}
-    ANTHROPIC_BETA.validate_python({"role": "assistant", "content": [block]})
+    assert is_accepted(ANTHROPIC_BETA, {"role": "assistant", "content": [block]})
 
 
 def test_anthropic_block_is_put_together_from_its_increments() -> None:
@@ -140,7 +158,7 @@ def test_anthropic_block_is_put_together_from_its_increments() -> None:
         ),
     )
     assert anthropic_blocks(part) == [{"type": "compaction", "content": "So far."}]
-    ANTHROPIC_BETA.validate_python(to_anthropic_message(result_of(part)))
+    assert is_accepted(ANTHROPIC_BETA, to_anthropic_message(result_of(part)))
 
 
 @pytest.mark.parametrize("unusable", [CUT, BROKEN, FREE])
@@ -164,7 +182,7 @@ def test_chat_message() -> None:
         BlockPart(data={"type": "image"}),
     )
     message = to_openai_chat_message(answer)
-    CHAT.validate_python(message)
+    assert is_accepted(CHAT, message)
     assert message == {
         "role": "assistant",
         "content": "Hello",
@@ -183,10 +201,10 @@ def test_chat_message() -> None:
 
 def test_chat_message_of_calls_only_and_of_a_refusal() -> None:
     message = to_openai_chat_message(result_of(call()))
-    CHAT.validate_python(message)
+    assert is_accepted(CHAT, message)
     assert message["content"] is None
     message = to_openai_chat_message(result_of(RefusalPart(text="no")))
-    CHAT.validate_python(message)
+    assert is_accepted(CHAT, message)
     assert message == {"role": "assistant", "content": None, "refusal": "no"}
 
 
@@ -254,7 +272,7 @@ def test_responses_items() -> None:
         call("", parsed={}),
     )
     items = to_openai_responses_items(answer)
-    RESPONSES.validate_python(items)
+    assert is_accepted(RESPONSES, items)
     assert items == [
         {
             "type": "reasoning",
@@ -293,7 +311,7 @@ def test_responses_items() -> None:
 def test_responses_reasoning_text_goes_into_the_content() -> None:
     answer = result_of(ReasoningPart(text="raw", provider_id="rs"), TextPart(text="x"))
     items = to_openai_responses_items(answer)
-    RESPONSES.validate_python(items)
+    assert is_accepted(RESPONSES, items)
     assert items[0] == {
         "type": "reasoning",
         "id": "rs",
