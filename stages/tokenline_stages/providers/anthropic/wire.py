@@ -11,6 +11,7 @@ docs.aws.amazon.com/bedrock/latest/APIReference, InvokeModelWithResponseStream.
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Protocol, get_args
 
 import msgspec
@@ -104,7 +105,7 @@ _BY_NAME: dict[str, Callable[[bytes], MessagesWire]] = {
     for event in get_args(_Known)
 }
 _NOT_DECODED = (msgspec.DecodeError, UnicodeDecodeError)
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def decode(name: str, data: bytes) -> MessagesWire:
@@ -119,11 +120,14 @@ def decode(name: str, data: bytes) -> MessagesWire:
         LimitExceededError: the JSON is nested deeper than the decoder can follow.
     """
     try:
-        return _decode_known(data)
-    except _NOT_DECODED as error:
-        return _decode_unusual(name, data, error)
+        try:
+            return _decode_known(data)
+        except _NOT_DECODED as error:
+            return _decode_unusual(name, data, error)
     except RecursionError:
-        raise _too_deep() from None
+        raise LimitExceededError(
+            "an event's JSON is nested too deeply to decode", limit="max_json_depth"
+        ) from None
 
 
 def decode_frame(frame: EventFrame) -> MessagesWire:
@@ -141,10 +145,8 @@ def decode_frame(frame: EventFrame) -> MessagesWire:
         return _frame_error(headers, frame.payload)
     try:
         event = _decode_chunk(frame.payload).event
-    except _NOT_DECODED as error:
+    except (*_NOT_DECODED, RecursionError) as error:
         raise MalformedStreamError(f"frame payload is not a chunk: {error}") from error
-    except RecursionError:
-        raise _too_deep() from None
     if event is None:
         return Unknown(str(headers.get(":event-type", "")), frame.payload)
     return decode("", event)
@@ -174,7 +176,7 @@ def is_json(text: str) -> bool:
 def _decode_unusual(name: str, data: bytes, error: Exception) -> MessagesWire:
     if data.strip() == b"[DONE]":  # vLLM and some proxies end like OpenAI
         return Done()
-    data = _mend_surrogates(data)
+    data = _mend(data)
     try:
         _decode_any(data)
     except _NOT_DECODED:
@@ -224,15 +226,18 @@ def _decode_other_delta(data: bytes, error: Exception) -> OtherBlockDelta:
 _DELTA_TAGS = frozenset(delta.__struct_config__.tag for delta in get_args(KnownDelta))
 
 
-def _mend_surrogates(data: bytes) -> bytes:
-    """Servers that cut text by UTF-16 units escape half a character; U+FFFD stands for it."""
-    if _SURROGATE.search(data) is None:
-        return data
-    try:
-        text = json.dumps(json.loads(data), ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return data
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+def _mend(data: bytes) -> bytes:
+    """Put U+FFFD for bytes that are no UTF-8 and for halves of characters.
+
+    The first is how an event stream is to be read (WHATWG HTML, 9.2.6). The second is what
+    servers send that cut text by UTF-16 units.
+    """
+    text = data.decode("utf-8", "replace")
+    if _SURROGATE.search(text) is not None:
+        with suppress(ValueError):
+            text = json.dumps(json.loads(text), ensure_ascii=False)
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text.encode()
 
 
 def _frame_error(headers: Mapping[str, object], payload: bytes) -> Error:
@@ -248,7 +253,3 @@ def _frame_error(headers: Mapping[str, object], payload: bytes) -> Error:
 
 def _text(raw: Raw) -> str:
     return bytes(raw).decode("utf-8", "replace")
-
-
-def _too_deep() -> LimitExceededError:
-    return LimitExceededError("event's JSON is nested too deeply", limit="max_json_depth")
