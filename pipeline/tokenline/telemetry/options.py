@@ -1,0 +1,45 @@
+"""What the OpenTelemetry side of a pipeline emits."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tokenline.options import Options
+
+from .attributes import SemconvName
+
+StageDetail = Literal["always", "slow_or_error", "sample", "attributes", "off"]
+Alias = Literal["langfuse", "langsmith", "phoenix", "signoz"]
+
+
+class TelemetryOptions(Options):
+    """Choices of `OTelTelemetry`; the defaults suit a service.
+
+    Attributes:
+        semconv: names of the GenAI conventions, see `tokenline.telemetry.attributes`.
+        stages: which runs get a span for each stage. `slow_or_error`: runs that did not end well
+            or passed one of the two limits below. `sample`: every `sample_every`-th run.
+            `attributes`: no stage spans, the main figures as attributes of the request span.
+        slow_first_token_s: time to first token from which a run counts as slow.
+        slow_duration_s: duration from which a run counts as slow.
+        sample_every: of how many runs one gets stage spans under `sample`.
+        suppress: other instrumentations silenced inside the pipeline's tasks, so that a request
+            is not counted twice. `genai`: OpenTelemetry's GenAI instrumentations and OpenLLMetry.
+            `all`: every instrumentation, HTTP clients too (OpenInference hears only this).
+        aliases: back-ends whose own words for the first token are set too.
+        metrics: record metrics if there is a meter provider.
+        stage_metrics: record the metrics of each stage too.
+        queue_capacity: most finished runs that wait for their stage spans and metrics; a run
+            that finds no room is counted in `tokenline.telemetry.dropped`.
+    """
+
+    semconv: SemconvName = "v1.41"
+    stages: StageDetail = "always"
+    slow_first_token_s: float = Field(default=2.0, ge=0)
+    slow_duration_s: float = Field(default=30.0, ge=0)
+    sample_every: int = Field(default=10, ge=1)
+    suppress: Literal["genai", "all"] | None = "genai"
+    aliases: frozenset[Alias] = frozenset({"langfuse", "langsmith", "phoenix", "signoz"})
+    metrics: bool = True
+    stage_metrics: bool = True
+    queue_capacity: int = Field(default=2048, ge=1)

@@ -1,0 +1,164 @@
+"""Providers that belong to tokenline: made from the environment, closed with a deadline."""
+
+import atexit
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
+from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import NoOpTracerProvider, TracerProvider
+
+from tokenline.errors import ConfigError
+
+from .deadline import Countdown
+from .options import TelemetryOptions
+from .otel import OTelTelemetry
+from .outlet import Outlet, shutdown_all
+
+_BATCH_SPANS = 64
+"""Encoding 512 spans (the SDK's batch) holds the interpreter for some 100 ms; 64 for some 12."""
+
+_ENTRY_POINTS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where telemetry goes; None leaves it to the environment."""
+
+    service_name: str | None = None
+    endpoint: str | None = None
+    protocol: str | None = None
+    headers: dict[str, str] | None = None
+
+
+class OwnTelemetry(OTelTelemetry):
+    """Telemetry that owns its providers: closing it, or the end of the process, closes them.
+
+    Use `tokenline.telemetry.configure` to make one.
+    """
+
+    def __init__(self, target: Target, options: TelemetryOptions, exit_timeout_s: float) -> None:
+        tracer_provider, meter_provider = _providers(target)
+        super().__init__(tracer_provider, meter_provider, options)
+        self._own = [Outlet(tracer_provider), Outlet(meter_provider)]
+        self._open = not isinstance(tracer_provider, NoOpTracerProvider)
+        if self._open:
+            for outlet in self._own:
+                outlet.thread.start()
+            atexit.register(self.shutdown, exit_timeout_s)
+
+    def shutdown(self, timeout_s: float = 5.0) -> bool:
+        """Export what is left and close the providers; later runs leave no telemetry.
+
+        Blocks for at most `timeout_s`. In async code call it as
+        `await asyncio.to_thread(telemetry.shutdown)`.
+
+        Returns:
+            False if the time was up first. The rest is lost then.
+        """
+        if not self._open:
+            return True
+        self._open = False
+        atexit.unregister(self.shutdown)
+        countdown = Countdown(timeout_s)
+        made = self._reporting.emitter.close(countdown.left_s)
+        return shutdown_all(self._own, countdown.left_s) and made
+
+    def _current_outlets(self) -> list[Outlet]:
+        return self._own if self._open else []
+
+
+def _providers(target: Target) -> tuple[TracerProvider, MeterProvider]:
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return NoOpTracerProvider(), NoOpMeterProvider()
+    span_exporters = list(_exporters("traces", target))
+    metric_exporters = list(_exporters("metrics", target))
+    resource = Resource.create({"service.name": target.service_name} if target.service_name else {})
+    # The SDK's own exit handlers wait for up to 30 s each; ours has a deadline.
+    tracer_provider = SdkTracerProvider(resource=resource, shutdown_on_exit=False)
+    for make in span_exporters:
+        tracer_provider.add_span_processor(
+            BatchSpanProcessor(make(), max_export_batch_size=_batch_spans())
+        )
+    readers = [_reader(make) for make in metric_exporters]
+    meter_provider = SdkMeterProvider(readers, resource=resource, shutdown_on_exit=False)
+    return tracer_provider, meter_provider
+
+
+def _batch_spans() -> int | None:
+    """Spans to a batch; None where the user's variables decide."""
+    if os.environ.get("OTEL_BSP_MAX_EXPORT_BATCH_SIZE"):
+        return None
+    try:
+        queue = int(os.environ.get("OTEL_BSP_MAX_QUEUE_SIZE", ""))
+    except ValueError:
+        return _BATCH_SPANS
+    return max(min(queue, _BATCH_SPANS), 1)
+
+
+def _reader(make: Callable[[], Any]) -> MetricReader:
+    made = make()
+    return made if isinstance(made, MetricReader) else PeriodicExportingMetricReader(made)
+
+
+def _exporters(signal: str, target: Target) -> Iterator[Callable[[], Any]]:
+    """How to make the exporters that `OTEL_<SIGNAL>_EXPORTER` lists."""
+    listed = os.environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip()
+    if not listed:
+        listed = "otlp" if _has_endpoint(signal, target) else "none"
+    for name in (part.strip() for part in listed.split(",")):
+        if name.lower() in ("", "none"):
+            continue
+        if name == "otlp":
+            yield _otlp(signal, target)
+        else:
+            yield _load(signal, name)
+
+
+def _has_endpoint(signal: str, target: Target) -> bool:
+    """False where an endpoint is named for the other signal alone: this one has nowhere to go."""
+    named = {
+        scope
+        for scope in ("", "TRACES_", "METRICS_")
+        if os.environ.get(f"OTEL_EXPORTER_OTLP_{scope}ENDPOINT")
+    }
+    wanted = {"", f"{signal.upper()}_"}
+    return target.endpoint is not None or not named or bool(named & wanted)
+
+
+def _otlp(signal: str, target: Target) -> Callable[[], Any]:
+    protocol = (
+        target.protocol
+        or os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL")
+        or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+        or "http/protobuf"
+    ).strip()
+    if protocol not in _ENTRY_POINTS:
+        known = " or ".join(_ENTRY_POINTS)
+        raise ConfigError(f"no OTLP protocol {protocol!r}; set OTEL_EXPORTER_OTLP_PROTOCOL={known}")
+    exporter = _load(signal, _ENTRY_POINTS[protocol])
+    arguments: dict[str, object] = {}
+    if target.endpoint is not None:
+        path = f"/v1/{signal}" if protocol == "http/protobuf" else ""
+        arguments["endpoint"] = target.endpoint.rstrip("/") + path
+    if target.headers is not None:
+        arguments["headers"] = target.headers
+    return lambda: exporter(**arguments)
+
+
+def _load(signal: str, name: str) -> Callable[..., Any]:
+    group = f"opentelemetry_{signal}_exporter"
+    for entry_point in entry_points(group=group, name=name):
+        found: Callable[..., Any] = entry_point.load()
+        return found
+    raise ConfigError(
+        f"no exporter {name!r} for {signal}; install the package that brings it "
+        f"or set OTEL_{signal.upper()}_EXPORTER"
+    )

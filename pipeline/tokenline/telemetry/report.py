@@ -1,0 +1,93 @@
+"""What the emitter keeps of a finished run: figures, no content, no error, no payload."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from opentelemetry.context import Context
+
+from tokenline.events import Usage
+from tokenline.record import ChunkGaps, Outcome, RunRecord, StageRecord, Timings
+
+from . import attributes as names
+from .request_span import error_type, times_to
+
+
+@dataclass(slots=True)
+class Report:
+    """One finished run.
+
+    Attributes:
+        context: the request span is current in it; None without tracing.
+        wall_offset_ns: wall-clock time minus monotonic time.
+        attributes: the convention's attributes of the run's metrics.
+        duration_s: duration of the request span.
+        outcome: how it ended.
+        error_type: `error.type`; None for no error.
+        failed_stage: the stage that the error names, if any.
+        timings: the stamps.
+        times: the five flavours of time to first token, see `times_to`.
+        gaps: gaps between content events.
+        usage: token counts that the provider reported; None for estimates.
+        stages: one record for each stage.
+    """
+
+    context: Context | None
+    wall_offset_ns: int
+    attributes: Mapping[str, str | int]
+    duration_s: float
+    outcome: Outcome
+    error_type: str | None
+    failed_stage: str | None
+    timings: Timings
+    times: tuple[tuple[str, int | None], ...]
+    gaps: ChunkGaps
+    usage: Usage | None
+    stages: tuple[StageRecord, ...]
+
+    @property
+    def input_tokens(self) -> int | None:
+        """Reported input tokens."""
+        return None if self.usage is None else self.usage.input_tokens
+
+    @property
+    def output_tokens(self) -> int | None:
+        """Reported output tokens."""
+        return None if self.usage is None else self.usage.output_tokens
+
+
+def report_of(record: RunRecord, context: Context | None) -> Report:
+    """The report of a finished run."""
+    timings = record.timings
+    failed_stage = getattr(record.error, "stage", None)
+    return Report(
+        context=context,
+        wall_offset_ns=record.info.wall_ns(0),
+        attributes=metric_attributes(record),
+        duration_s=(timings.ended_ns - timings.started_ns) / 1e9,
+        outcome=record.outcome,
+        error_type=error_type(record),
+        failed_stage=failed_stage if isinstance(failed_stage, str) else None,
+        timings=timings,
+        times=times_to(timings),
+        gaps=record.gaps,
+        usage=None if record.usage_estimated else record.usage,
+        stages=record.stages,
+    )
+
+
+def metric_attributes(record: RunRecord) -> dict[str, str | int]:
+    """Attributes of the convention's metrics; never ids of conversations or users."""
+    info = record.info
+    found: dict[str, str | int] = {
+        names.OPERATION_NAME: info.operation,
+        names.PROVIDER_NAME: info.provider,
+    }
+    if info.model is not None:
+        found[names.REQUEST_MODEL] = info.model
+    if record.response_model is not None:
+        found[names.RESPONSE_MODEL] = record.response_model
+    if info.server_address is not None:
+        found[names.SERVER_ADDRESS] = info.server_address
+        if info.server_port is not None:
+            found[names.SERVER_PORT] = info.server_port
+    return found

@@ -1,0 +1,165 @@
+"""One run as OpenTelemetry sees it: its request span, then its stages and metrics."""
+
+import logging
+from collections.abc import Iterator
+from contextvars import Context
+from itertools import chain
+
+from opentelemetry import context as otel_context
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
+
+from tokenline.record import Outcome, RunInfo, RunRecord, StageRecord
+
+from . import attributes as names
+from .metrics import Instruments, LiveStream
+from .report import Report, report_of
+from .reporting import Reporting
+from .request_span import (
+    end_attributes,
+    error_type,
+    first_token_events,
+    span_name,
+    start_attributes,
+    status_description,
+)
+from .stage_span import flat_stage_attributes, stage_attributes
+
+_logger = logging.getLogger(__name__)
+
+_START_ATTRIBUTES = 6
+
+
+class OTelRunSpan:
+    """The live side of one run.
+
+    Attributes:
+        task_context: context for the pipeline's tasks; None if there is no tracing.
+    """
+
+    __slots__ = (
+        "_context",
+        "_ended",
+        "_instruments",
+        "_reporting",
+        "_root",
+        "_stream",
+        "_tracer",
+        "task_context",
+    )
+
+    def __init__(
+        self,
+        reporting: Reporting,
+        info: RunInfo,
+        tracer: Tracer | None,
+        instruments: Instruments | None,
+    ) -> None:
+        self._reporting = reporting
+        self._tracer = tracer
+        self._instruments = instruments
+        self._ended = False
+        self._root: Span | None = None
+        self._stream: LiveStream | None = None
+        self._context: otel_context.Context | None = None
+        self.task_context: Context | None = None
+        if tracer is not None:
+            self._root = tracer.start_span(
+                span_name(info),
+                kind=SpanKind.CLIENT,
+                attributes=start_attributes(info),
+                start_time=info.wall_ns(info.started_ns),
+            )
+            self._context = set_span_in_context(self._root)
+            self.task_context = reporting.task_context(self._context)
+        if instruments is not None:
+            self._stream = instruments.stream_started(info.provider, info.model)
+
+    def end(self, record: RunRecord) -> None:
+        """The run is over; only the first call counts. Never blocks, never raises."""
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            self._end(record)
+        except Exception:
+            # A span processor of the user's must not cost the consumer its stream.
+            _logger.warning("telemetry of a run was lost", exc_info=True)
+
+    def _end(self, record: RunRecord) -> None:
+        if self._instruments is not None and self._stream is not None:
+            self._instruments.stream_ended(self._stream)
+        recording = self._root is not None and self._root.is_recording()
+        stage_spans = recording and self._reporting.wants_stage_spans(record)
+        work = self._report(record, stage_spans)
+        # An abandoned run may be ended by the garbage collector, in the middle of anything, and
+        # span processors take locks: its request span is ended from the queue as well.
+        late = record.outcome is Outcome.ABANDONED
+        if late:
+            work = chain(self._late_root(record), work)
+        else:
+            self._end_root(record)
+        if not (late or stage_spans or self._instruments is not None):
+            return
+        if not self._reporting.emitter.submit(work):
+            self._count_drop(stage_spans)
+            if late:
+                self._end_root(record)
+
+    def _count_drop(self, stage_spans: bool) -> None:
+        if self._instruments is not None:
+            self._instruments.dropped_metrics += 1
+            self._instruments.dropped_traces += stage_spans
+
+    def _late_root(self, record: RunRecord) -> Iterator[None]:
+        self._end_root(record)
+        yield
+
+    def _end_root(self, record: RunRecord) -> None:
+        root = self._root
+        if root is None:
+            return
+        if root.is_recording():
+            self._describe(root, record)
+        ended_ns = max(record.timings.ended_ns, record.info.started_ns)
+        root.end(record.info.wall_ns(ended_ns))
+
+    def _describe(self, root: Span, record: RunRecord) -> None:
+        options = self._reporting.options
+        found = end_attributes(record, self._reporting.semconv, options.aliases)
+        if options.stages == "attributes":
+            taken = len(found) + _START_ATTRIBUTES
+            found.update(flat_stage_attributes(record.stages, taken))
+        root.set_attributes(found)
+        if record.timings.first_token_ns is not None:
+            moment = record.info.wall_ns(record.timings.first_token_ns)
+            for event in first_token_events(options.aliases):
+                root.add_event(event, timestamp=moment)
+        if error_type(record) is not None:
+            root.set_status(StatusCode.ERROR, status_description(record))
+
+    def _report(self, record: RunRecord, stage_spans: bool) -> Iterator[None]:
+        report = report_of(record, self._context)
+        stages = self._stage_spans(report) if stage_spans else iter(())
+        if self._instruments is None:
+            return stages
+        with_stages = self._reporting.options.stage_metrics
+        return chain(stages, self._instruments.record(report, with_stages))
+
+    def _stage_spans(self, report: Report) -> Iterator[None]:
+        for stage in report.stages:
+            self._stage_span(stage, report)
+            yield
+
+    def _stage_span(self, stage: StageRecord, report: Report) -> None:
+        if self._tracer is None:
+            return
+        span = self._tracer.start_span(
+            names.STAGE_SPAN_PREFIX + stage.name,
+            context=report.context,
+            attributes=stage_attributes(stage, self._reporting.options.aliases),
+            start_time=report.wall_offset_ns + stage.started_ns,
+        )
+        if stage.errors or stage.name == report.failed_stage:
+            span.set_attribute(names.ERROR_TYPE, report.error_type or names.ERROR_TYPE_OTHER)
+            span.set_status(StatusCode.ERROR)
+        span.end(report.wall_offset_ns + max(stage.ended_ns, stage.started_ns))
