@@ -34,6 +34,7 @@ class ContentBlocks:
 
     Attributes:
         open: blocks that have started and not stopped, by index.
+        grow_call: adds a fragment of arguments to a tool call.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class ContentBlocks:
         "_reasoning_kind",
         "_stop_reason",
         "_tool_calls",
+        "grow_call",
         "open",
     )
 
@@ -52,6 +54,7 @@ class ContentBlocks:
         self._pass_unknown = context.pass_unknown
         self._reasoning_kind = _reasoning_kind(context.payload)
         self._tool_calls = ToolCalls(emission, context.limits.max_arguments_bytes)
+        self.grow_call = self._tool_calls.grow
         self._last_index = -1
         self._last_part = -1
         self._stop_reason: str | None = None
@@ -214,7 +217,7 @@ class ContentBlocks:
         self._emission.emit(Citation, block.part, bytes(delta.citation))
 
     def _add_arguments(self, block: OpenToolCall, delta: structs.InputJsonDelta) -> None:
-        self._tool_calls.grow(block, delta.text or "")
+        self.grow_call(block, delta.text)
 
     def _sign(self, block: OpenBlock, signature: str | None) -> None:
         if signature:

@@ -74,13 +74,15 @@ class MessagesNormalizer:
         emission = self._emission
         emission.begin(recv_ns, out)
         message_id = emission.message_id
-        blocks = self._blocks.open
+        blocks, grow_call = self._blocks.open, self._blocks.grow_call
         for item in items:
             if type(item) is structs.ContentBlockDelta:
                 block = blocks.get(item.index)
                 delta: Any = item.delta
                 if block is not None and type(delta) is block.grows_by:
-                    if delta.text:
+                    if block.event is None:  # a tool call
+                        grow_call(block, delta.text)  # type: ignore[arg-type]
+                    elif delta.text:
                         seq = emission.seq
                         emission.seq = seq + 1
                         out.append(block.event(seq, recv_ns, message_id, block.part, delta.text))

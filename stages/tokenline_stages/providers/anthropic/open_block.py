@@ -11,6 +11,10 @@ _OWN_KINDS: dict[type, PartKind] = {
     structs.ThinkingDelta: PartKind.REASONING,
     structs.InputJsonDelta: PartKind.TOOL_CALL,
 }
+_EVENTS: dict[PartKind, type[TextDelta] | type[ReasoningDelta]] = {
+    PartKind.TEXT: TextDelta,
+    PartKind.REASONING: ReasoningDelta,
+}
 
 
 class OpenBlock:
@@ -20,7 +24,7 @@ class OpenBlock:
         part: number of its part.
         kind: kind of its part.
         grows_by: wire type whose text becomes an `event` with nothing else to do (the fast way).
-        event: the event of that.
+        event: the event of that; None for tool calls.
         is_signed: whether a signature was emitted.
     """
 
@@ -30,9 +34,7 @@ class OpenBlock:
         self.part = part
         self.kind = kind
         self.grows_by = grows_by
-        self.event: type[TextDelta] | type[ReasoningDelta] = (
-            ReasoningDelta if kind is PartKind.REASONING else TextDelta
-        )
+        self.event = _EVENTS.get(kind)
         self.is_signed = False
 
     def takes(self, delta: structs.KnownDelta) -> bool:
@@ -54,7 +56,7 @@ class OpenToolCall(OpenBlock):
     __slots__ = ("arguments_bytes", "fragments", "name", "tool_call_id", "whole_input")
 
     def __init__(self, part: int, tool_call_id: str, name: str, whole_input: str) -> None:
-        super().__init__(part, PartKind.TOOL_CALL)
+        super().__init__(part, PartKind.TOOL_CALL, structs.InputJsonDelta)
         self.tool_call_id = tool_call_id
         self.name = name
         self.whole_input = whole_input

@@ -57,7 +57,7 @@ class ToolCalls:
             self._emission.emit(ProviderDelta, part, str(block.__struct_config__.tag), data)
         return call
 
-    def grow(self, call: OpenToolCall, text: str) -> None:
+    def grow(self, call: OpenToolCall, text: str | None) -> None:
         """Add a fragment of arguments, exactly as sent.
 
         Raises:
@@ -73,7 +73,14 @@ class ToolCalls:
                 limit="max_arguments_bytes",
             )
         call.fragments.append(text)
-        self._emission.emit(ToolCallDelta, call.part, call.tool_call_id, call.name, text)
+        emission = self._emission
+        seq, part = emission.seq, call.part
+        emission.seq = seq + 1
+        emission.out.append(
+            ToolCallDelta(
+                seq, emission.recv_ns, emission.message_id, part, call.tool_call_id, call.name, text
+            )
+        )
 
     def stop(self, call: OpenToolCall, *, is_last: bool, stop_reason: str | None) -> None:
         """End a call at its block's stop, or hold its end (see the module)."""
