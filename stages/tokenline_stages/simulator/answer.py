@@ -50,6 +50,10 @@ class Call:
         """The arguments in one piece."""
         return "".join(self.fragments)
 
+    def pieces(self, whole: bool) -> tuple[str, ...]:
+        """The arguments in their pieces, or as one; at least one piece, maybe empty."""
+        return (self.arguments,) if whole else self.fragments or ("",)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -70,17 +74,18 @@ class Answer:
         calls = sum(len(call.fragments) for call in self.calls)
         return len(self.reasoning) + len(self.text) + calls
 
-    def tokens(self) -> Iterator[Token]:
+    def tokens(self, whole_calls: bool = False) -> Iterator[Token]:
         """The content in order: reasoning, text, tool calls.
 
         A call with no arguments still has one token, with empty text, so that it is sent.
+        `whole_calls` is for the APIs that send a call's arguments in one piece.
         """
         for text in self.reasoning:
             yield Token(Part.REASONING, text)
         for text in self.text:
             yield Token(Part.TEXT, text)
         pieces = [
-            [Token(Part.CALL, text, index) for text in call.fragments or ("",)]
+            [Token(Part.CALL, text, index) for text in call.pieces(whole_calls)]
             for index, call in enumerate(self.calls)
         ]
         yield from _in_turn(pieces) if self.interleaved else (t for call in pieces for t in call)

@@ -77,12 +77,12 @@ class Entry:
     def events_sent(self) -> int:
         """How many events were sent to their last byte."""
         writes = len(self.sent_ns)
-        return self.transmission.events[writes - 1] if self.transmission and writes else 0
+        return self.transmission.layout.events[writes - 1] if self.transmission and writes else 0
 
     @property
     def frames_sent(self) -> tuple[Frame, ...]:
         """The events that were sent to their last byte."""
-        return self.transmission.frames[: self.events_sent] if self.transmission else ()
+        return self.transmission.layout.frames[: self.events_sent] if self.transmission else ()
 
     @property
     def token_ns(self) -> list[int]:
@@ -90,8 +90,8 @@ class Entry:
         stamps: list[int] = []
         if self.transmission is not None:
             start = 0
-            for sent_ns, end in zip(self.sent_ns, self.transmission.events, strict=False):
-                frames = self.transmission.frames[start:end]
+            for sent_ns, end in zip(self.sent_ns, self.transmission.layout.events, strict=False):
+                frames = self.transmission.layout.frames[start:end]
                 stamps.extend(sent_ns for frame in frames if frame.token is not None)
                 start = end
         return stamps
@@ -146,8 +146,8 @@ class Entry:
             "planned_ns": list(self.planned_ns),
             "sent_ns": self.sent_ns.tolist(),
             "sent_unix_ns": self.sent_unix_ns.tolist(),
-            "body_bytes": list(sent.body_bytes[:writes]) if sent else [],
-            "events_after": list(sent.events[:writes]) if sent else [],
+            "body_bytes": list(sent.layout.body_bytes[:writes]) if sent else [],
+            "events_after": list(sent.layout.events[:writes]) if sent else [],
             "token_ns": self.token_ns,
             "text": self.text,
             "reasoning": self.reasoning,
@@ -176,7 +176,7 @@ class Ledger:
         entry.transmission = transmission
         if self._entries.get(entry.request_id) is not entry:
             return
-        self._planned_writes += len(transmission.payloads)
+        self._planned_writes += len(transmission.due_ns)
         while self._planned_writes > self._max_writes and len(self._entries) > 1:
             self.forget(next(iter(self._entries)))
 
@@ -184,7 +184,7 @@ class Ledger:
         """Drop an entry, if it is there."""
         entry = self._entries.pop(request_id, None)
         if entry is not None and entry.transmission is not None:
-            self._planned_writes -= len(entry.transmission.payloads)
+            self._planned_writes -= len(entry.transmission.due_ns)
 
     def clear(self) -> None:
         """Drop all entries."""

@@ -1,46 +1,52 @@
 """From frames to timed writes: when every event is due and what goes out together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from .distributions import draw
-from .frames import Frame, Timed, When, Write
+from .frames import Frame, Timed, When
 from .plan import Plan
 
 _NS = 1_000_000_000
 
 
-def time_frames(frames: Sequence[Frame], plan: Plan, number: int) -> list[Timed]:
-    """Give every frame its send time; `number` is the request's, and decides drawn times."""
+def draw_due_times(frames: Sequence[Frame], plan: Plan, number: int) -> list[int]:
+    """The send time of every frame, nanoseconds after the arrival of request `number`.
+
+    Content follows the plan's clock, late or early by its jitter but never out of order; the
+    other events go with what they belong to. Without any content the end is due at the time of
+    the first token.
+    """
     rng = Random(f"time:{plan.seed}:{number}")
-    headers_ns = round(plan.headers_s * _NS)
-    nominal_s = max(plan.headers_s, draw(plan.ttft_s, rng))
-    latest = headers_ns
-    waiting: list[Frame] = []
-    timed: list[Timed] = []
-    first = True
+    due_ns: list[int] = []
+    waiting = 0
+    latest = round(plan.headers_s * _NS)
+    tokens = _draw_token_times(plan, rng)
+    content = False
     for frame in frames:
         if frame.when is When.NEXT:
-            waiting.append(frame)
+            waiting += 1
             continue
-        if frame.when is When.TOKEN:
-            if not first:
-                nominal_s += draw(plan.inter_token_s, rng)
-            first = False
-            shift = rng.uniform(-plan.jitter_s, plan.jitter_s) if plan.jitter_s else 0.0
-            latest = max(latest, round((nominal_s + shift) * _NS))
-        elif first and frame.when is When.AFTER:
-            latest = max(latest, round(nominal_s * _NS))
-        timed.extend(Timed(latest, earlier) for earlier in waiting)
-        waiting.clear()
-        timed.append(Timed(latest, frame))
-    timed.extend(Timed(latest, earlier) for earlier in waiting)
-    return timed
+        if frame.when is When.TOKEN or (frame.when is When.AFTER and not content):
+            latest = max(latest, next(tokens))
+            content = True
+        due_ns.extend([latest] * (waiting + 1))
+        waiting = 0
+    return due_ns + [latest] * waiting
+
+
+def _draw_token_times(plan: Plan, rng: Random) -> Iterator[int]:
+    nominal_s = max(plan.headers_s, draw(plan.ttft_s, rng))
+    jitter_s = plan.jitter_s
+    while True:
+        shift_s = rng.uniform(-jitter_s, jitter_s) if jitter_s else 0.0
+        yield round((nominal_s + shift_s) * _NS)
+        nominal_s += draw(plan.inter_token_s, rng)
 
 
 def insert_pings(timed: Sequence[Timed], ping: bytes, every_s: float) -> list[Timed]:
     """Put a ping at every multiple of `every_s` before the last event."""
-    if not (ping and every_s and timed):
+    if not (ping and every_s):
         return list(timed)
     step = max(1, round(every_s * _NS))
     frame = Frame(ping, When.AFTER)
@@ -54,33 +60,21 @@ def insert_pings(timed: Sequence[Timed], ping: bytes, every_s: float) -> list[Ti
     return merged
 
 
-def group_writes(
-    timed: Iterable[Timed], events_per_write: int, events_per_chunk: int
-) -> list[Write]:
-    """Put that many events into one write, due when the last of them is.
+def group_frames(frames: Sequence[Frame], plan: Plan) -> list[range]:
+    """Which events go out together: at most `events_per_write`, in order.
 
-    The first content event never waits for later ones' sake with what precedes it: service
-    events that are due earlier are a write of their own.
+    The first content event never shares a write with service events that are due before it.
     """
-    writes: list[Write] = []
-    group: list[Timed] = []
-    contents = False
-    for item in timed:
-        token = item.frame.token is not None
-        full = len(group) == events_per_write
-        early = token and not contents and group and group[-1].due_ns < item.due_ns
-        if full or early:
-            writes.append(_write(group, events_per_chunk))
-            group = []
-        contents = contents or token
-        group.append(item)
-    if group:
-        writes.append(_write(group, events_per_chunk))
-    return writes
-
-
-def _write(group: Sequence[Timed], per_chunk: int) -> Write:
-    data = [item.frame.data for item in group]
-    if per_chunk > 1:
-        data = [b"".join(data[n : n + per_chunk]) for n in range(0, len(data), per_chunk)]
-    return Write(group[-1].due_ns, tuple(data))
+    waits = not (isinstance(plan.ttft_s, int | float) and plan.ttft_s <= plan.headers_s)
+    groups: list[range] = []
+    start = 0
+    content = not waits
+    for n, frame in enumerate(frames):
+        early = not content and frame.when is not When.AT_ONCE
+        content = content or early
+        if n > start and (early or n - start == plan.events_per_write):
+            groups.append(range(start, n))
+            start = n
+    if frames:
+        groups.append(range(start, len(frames)))
+    return groups

@@ -39,7 +39,7 @@ class Sender:
 
     async def send(self, writer: AbstractStreamWriter) -> None:
         """Send everything; raises `ConnectionError` when the client has left."""
-        while self._position < len(self._plan.payloads):
+        while self._position < len(self._plan.layout.payloads):
             self._paused = self._loop.create_future()
             self._step()
             try:
@@ -56,14 +56,14 @@ class Sender:
             return
         plan = self._plan
         for _ in range(_WRITES_IN_A_ROW):
-            if self._position == len(plan.payloads) or self._must_pause():
+            if self._position == len(plan.layout.payloads) or self._must_pause():
                 self._paused.set_result(None)
                 return
             due_s = self._start_s + plan.due_ns[self._position] * _NS
             if due_s > self._loop.time():
                 self._loop.call_at(due_s, self._step)
                 return
-            self._write(plan.payloads[self._position])
+            self._write(plan.layout.payloads[self._position])
         self._loop.call_soon(self._step)
 
     def _must_pause(self) -> bool:

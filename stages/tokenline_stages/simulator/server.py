@@ -306,7 +306,7 @@ def _head(
             case Gzip(declared=True):
                 response.headers["Content-Encoding"] = "gzip"
             case WrongLength():
-                length = sum(transmission.body_bytes) + fault.delta_bytes
+                length = sum(transmission.layout.body_bytes) + fault.delta_bytes
                 response.content_length = max(0, length)
                 response.headers["Connection"] = "close"
             case _:

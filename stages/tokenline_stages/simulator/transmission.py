@@ -4,48 +4,63 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from random import Random
 
-from .alteration import (
-    Body,
-    Ending,
-    Spoiler,
-    alter_bytes,
-    alter_events,
-    compress,
-    recut,
-)
+from .alteration import Body, Ending, Spoiler, alter_bytes, alter_events, compress, recut
 from .answer import compose
 from .apis.api import Job, WireApi
 from .faults import Gzip
 from .frames import Frame, Timed, Write, encode_chunks
 from .plan import Plan
-from .schedule import group_writes, insert_pings, time_frames
+from .schedule import draw_due_times, group_frames, insert_pings
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The bytes of a response without its times. The tuples are parallel, one entry a write.
+
+    Attributes:
+        payloads: bytes for the socket, chunked coding included.
+        body_bytes: body bytes of each.
+        events: how many events are complete after each.
+        frames: the events, in the order they are sent.
+    """
+
+    payloads: tuple[bytes, ...]
+    body_bytes: tuple[int, ...]
+    events: tuple[int, ...]
+    frames: tuple[Frame, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Transmission:
-    """What is sent and when. The tuples are parallel, one entry a write.
+    """What is sent and when.
 
     Attributes:
-        payloads: bytes for the socket, chunked coding included.
-        due_ns: planned times after the request's arrival.
-        body_bytes: body bytes of each.
-        events: events complete after each, from the start.
-        frames: the events, in the order they are sent.
+        layout: the bytes.
+        due_ns: planned time of each write, after the request's arrival.
         ending: what happens after the last write.
         ending_due_ns: when.
         hold_s: how long silence lasts.
     """
 
-    payloads: tuple[bytes, ...]
+    layout: Layout
     due_ns: tuple[int, ...]
-    body_bytes: tuple[int, ...]
-    events: tuple[int, ...]
-    frames: tuple[Frame, ...]
-    ending: Ending
-    ending_due_ns: int
-    hold_s: float
+    ending: Ending = Ending.COMPLETE
+    ending_due_ns: int = 0
+    hold_s: float = 0.0
+
+
+def plan_transmission(api: WireApi, job: Job, number: int, chunked: bool) -> Transmission:
+    """Everything about the answer to request `number`, before anything is sent."""
+    plan = job.plan
+    if plan.faults or plan.split_bytes or plan.ping_every_s:
+        return _altered(api, job, number, chunked)
+    if plan.is_constant:
+        return _constant(api, job, chunked)
+    layout = _layout(api, job, chunked)
+    return Transmission(layout, _due_times(plan, layout, number))
 
 
 @lru_cache(maxsize=32)
@@ -54,67 +69,91 @@ def render(api: WireApi, job: Job) -> tuple[Frame, ...]:
     return tuple(api.render(compose(job.plan, job.max_tokens), job))
 
 
-def plan_transmission(api: WireApi, job: Job, number: int, chunked: bool) -> Transmission:
-    """Everything about the answer to request `number`, before anything is sent."""
-    if job.plan.is_constant:
-        return _constant(api, job, chunked)
-    return _transmission(api, job, number, chunked)
+@lru_cache(maxsize=32)
+def _layout(api: WireApi, job: Job, chunked: bool) -> Layout:
+    frames = render(api, job)
+    groups = group_frames(frames, job.plan)
+    writes = [
+        Write(0, _pieces([frames[n].data for n in group], job.plan.events_per_chunk))
+        for group in groups
+    ]
+    return _encode(writes, tuple(group.stop for group in groups), frames, chunked)
+
+
+def _pieces(data: list[bytes], per_chunk: int) -> tuple[bytes, ...]:
+    if per_chunk == 1:
+        return tuple(data)
+    return tuple(b"".join(data[n : n + per_chunk]) for n in range(0, len(data), per_chunk))
+
+
+def _due_times(plan: Plan, layout: Layout, number: int) -> tuple[int, ...]:
+    due_ns = draw_due_times(layout.frames, plan, number)
+    return tuple(due_ns[end - 1] for end in layout.events)
 
 
 @lru_cache(maxsize=32)
 def _constant(api: WireApi, job: Job, chunked: bool) -> Transmission:
-    return _transmission(api, job, 0, chunked)
+    layout = _layout(api, job, chunked)
+    return Transmission(layout, _due_times(job.plan, layout, 0))
 
 
-def _transmission(api: WireApi, job: Job, number: int, chunked: bool) -> Transmission:
+def _altered(api: WireApi, job: Job, number: int, chunked: bool) -> Transmission:
     framing = api.framing(job)
     spoiler = Spoiler(framing.malform, framing.oversize, api.error_event)
-    timed = time_frames(render(api, job), job.plan, number)
+    frames = render(api, job)
+    due_ns = draw_due_times(frames, job.plan, number)
+    timed = [Timed(due, frame) for due, frame in zip(due_ns, frames, strict=True)]
     timed = insert_pings(timed, framing.ping, job.plan.ping_every_s)
-    return finish_transmission(timed, job.plan, number, chunked, spoiler)
+    return alter_transmission(timed, job.plan, number, chunked, spoiler)
 
 
-def finish_transmission(
+def alter_transmission(
     timed: list[Timed], plan: Plan, number: int, chunked: bool, spoiler: Spoiler
 ) -> Transmission:
     """Apply the plan's faults to timed events and encode them for the socket."""
     rng = Random(f"fault:{plan.seed}:{number}")
     timed = alter_events(timed, plan.faults, spoiler, rng)
-    writes = group_writes(timed, plan.events_per_write, plan.events_per_chunk)
+    writes = _group(timed, plan)
     if plan.split_bytes is not None:
         writes = recut(writes, plan.split_bytes, rng)
     body = alter_bytes(writes, timed, plan.faults, rng)
     events = _count_events(body.writes, timed)
     if any(isinstance(fault, Gzip) for fault in plan.faults):
         body = compress(body)
-    return _encode(body, timed, events, chunked)
+    frames = tuple(item.frame for item in timed)
+    return _timed(body, _encode(body.writes, events, frames, chunked))
+
+
+def _timed(body: Body, layout: Layout) -> Transmission:
+    due_ns = tuple(write.due_ns for write in body.writes)
+    return Transmission(layout, due_ns, body.ending, body.ending_due_ns, body.hold_s)
+
+
+def _group(timed: Sequence[Timed], plan: Plan) -> list[Write]:
+    groups = group_frames([item.frame for item in timed], plan)
+    return [
+        Write(
+            timed[group[-1]].due_ns,
+            _pieces([timed[n].frame.data for n in group], plan.events_per_chunk),
+        )
+        for group in groups
+    ]
 
 
 def _count_events(writes: Sequence[Write], timed: Sequence[Timed]) -> tuple[int, ...]:
-    ends: list[int] = []
-    end = 0
-    for item in timed:
-        end += len(item.frame.data)
-        ends.append(end)
-    counts: list[int] = []
-    sent = 0
-    for write in writes:
-        sent += write.size_bytes
-        counts.append(bisect_right(ends, sent))
-    return tuple(counts)
+    """How many events have their last byte in or before each write."""
+    ends = list(accumulate(len(item.frame.data) for item in timed))
+    sent = accumulate(write.size_bytes for write in writes)
+    return tuple(bisect_right(ends, size) for size in sent)
 
 
 def _encode(
-    body: Body, timed: Sequence[Timed], events: tuple[int, ...], chunked: bool
-) -> Transmission:
+    writes: Sequence[Write], events: tuple[int, ...], frames: tuple[Frame, ...], chunked: bool
+) -> Layout:
     encode = encode_chunks if chunked else b"".join
-    return Transmission(
-        payloads=tuple(encode(write.pieces) for write in body.writes),
-        due_ns=tuple(write.due_ns for write in body.writes),
-        body_bytes=tuple(write.size_bytes for write in body.writes),
+    return Layout(
+        payloads=tuple(encode(write.pieces) for write in writes),
+        body_bytes=tuple(write.size_bytes for write in writes),
         events=events,
-        frames=tuple(item.frame for item in timed),
-        ending=body.ending,
-        ending_due_ns=body.ending_due_ns,
-        hold_s=body.hold_s,
+        frames=frames,
     )

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 from .anthropic import ANTHROPIC
 from .api import WireApi
+from .bedrock import BEDROCK_CONVERSE, BEDROCK_INVOKE
+from .gemini import GEMINI
+from .ollama import OLLAMA_CHAT, OLLAMA_GENERATE
 from .openai_chat import OPENAI_CHAT
+from .openai_responses import OPENAI_RESPONSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +25,16 @@ def _route(pattern: str, api: WireApi) -> Route:
 
 
 ROUTES: tuple[Route, ...] = (
+    _route(r".*/deployments/(?P<model>[^/]+)/chat/completions", OPENAI_CHAT),
     _route(r".*/chat/completions", OPENAI_CHAT),
+    _route(r".*/responses", OPENAI_RESPONSES),
     _route(r".*/v1/messages", ANTHROPIC),
+    _route(r".*/models/(?P<model>[^/:]+):(streamRawPredict|rawPredict)", ANTHROPIC),
+    _route(r".*/models/(?P<model>[^/:]+):(streamGenerateContent|generateContent)", GEMINI),
+    _route(r".*/api/chat", OLLAMA_CHAT),
+    _route(r".*/api/generate", OLLAMA_GENERATE),
+    _route(r".*/model/(?P<model>.+)/converse(-stream)?", BEDROCK_CONVERSE),
+    _route(r".*/model/(?P<model>.+)/invoke(-with-response-stream)?", BEDROCK_INVOKE),
 )
 
 

@@ -4,7 +4,6 @@ Wire form: https://docs.anthropic.com/en/docs/build-with-claude/streaming and
 https://docs.anthropic.com/en/api/errors (read November 2026).
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +11,8 @@ from tokenline_stages.simulator.answer import Answer, Part, Token
 from tokenline_stages.simulator.frames import Frame, When
 
 from .api import Framing, Job, bearer, whole_number
-from .encoding import encode_json, sse, sse_framing
+from .blocks import Change, Step, walk_blocks
+from .encoding import encode_json, parse_arguments, sse, sse_framing
 
 _PING = sse(b'{"type": "ping"}', "ping")
 
@@ -37,7 +37,7 @@ _STATUS_TYPES = {
 
 
 class Anthropic:
-    """`POST /v1/messages`."""
+    """`POST /v1/messages`; Vertex's `:streamRawPredict` and `:rawPredict`."""
 
     name = "anthropic.messages"
 
@@ -46,8 +46,8 @@ class Anthropic:
         return sse_framing(_PING)
 
     def wants_stream(self, path: str, payload: Mapping[str, Any]) -> bool:
-        """`stream: true`."""
-        return payload.get("stream") is True
+        """`stream: true`; on Vertex the path says it."""
+        return payload.get("stream") is True or path.endswith(":streamRawPredict")
 
     def key(self, headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
         """`x-api-key`, or a bearer token."""
@@ -76,7 +76,12 @@ class Anthropic:
         if answer.text:
             content.append({"type": "text", "text": "".join(answer.text)})
         content.extend(
-            {"type": "tool_use", "id": call.id, "name": call.name, "input": _input(call.arguments)}
+            {
+                "type": "tool_use",
+                "id": call.id,
+                "name": call.name,
+                "input": parse_arguments(call.arguments),
+            }
             for call in answer.calls
         )
         counts = _input_counts(answer) | {"output_tokens": answer.output_tokens}
@@ -104,12 +109,12 @@ def events(answer: Answer, job: Job) -> Iterator[_Event]:
     """The stream's events before framing; Bedrock frames the same ones differently."""
     counts = _input_counts(answer) | {"output_tokens": 1}
     yield {"type": "message_start", "message": _message(job, counts)}, When.AT_ONCE, None
-    yield from _Blocks(answer).events()
+    yield from _block_events(answer)
     stop = {
         "stop_reason": STOP_REASONS.get(answer.finish, answer.finish),
         "stop_sequence": None,
     }
-    end = {"type": "message_delta", "delta": stop}
+    end: dict[str, Any] = {"type": "message_delta", "delta": stop}
     if job.plan.usage != "none":
         end["usage"] = {"output_tokens": answer.output_tokens}
     yield end, When.AFTER, None
@@ -138,55 +143,43 @@ def _input_counts(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _input(arguments: str) -> Any:
-    return json.loads(arguments) if arguments else {}
+def _block_events(answer: Answer) -> Iterator[_Event]:
+    for step in walk_blocks(answer):
+        match step.change:
+            case Change.OPEN:
+                yield _start(answer, step), When.NEXT, None
+            case Change.GROW:
+                yield _delta(step), When.TOKEN, step.token
+            case Change.CLOSE:
+                if step.token.part is Part.REASONING:
+                    signature = {"type": "signature_delta", "signature": answer.signature}
+                    yield _block_delta(step, signature), When.AFTER, None
+                yield {"type": "content_block_stop", "index": step.index}, When.AFTER, None
 
 
-class _Blocks:
-    """Opens a content block when its first token comes and closes it when its last one has."""
-
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-        self._open: dict[tuple[Part, int], int] = {}
-        self._next = 0
-
-    def events(self) -> Iterator[_Event]:
-        tokens = list(self._answer.tokens())
-        last = {(token.part, token.call): n for n, token in enumerate(tokens)}
-        for n, token in enumerate(tokens):
-            block = token.part, token.call
-            if block not in self._open:
-                yield self._start(token), When.NEXT, None
-            yield self._delta(token), When.TOKEN, token
-            if last[block] == n:
-                yield from self._stop(block)
-
-    def _start(self, token: Token) -> dict[str, Any]:
-        index = self._open[token.part, token.call] = self._next
-        self._next += 1
-        block: dict[str, Any]
-        if token.part is Part.TEXT:
+def _start(answer: Answer, step: Step) -> dict[str, Any]:
+    block: dict[str, Any]
+    match step.token.part:
+        case Part.TEXT:
             block = {"type": "text", "text": ""}
-        elif token.part is Part.REASONING:
+        case Part.REASONING:
             block = {"type": "thinking", "thinking": "", "signature": ""}
-        else:
-            call = self._answer.calls[token.call]
+        case Part.CALL:
+            call = answer.calls[step.token.call]
             block = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
-        return {"type": "content_block_start", "index": index, "content_block": block}
+    return {"type": "content_block_start", "index": step.index, "content_block": block}
 
-    def _delta(self, token: Token) -> dict[str, Any]:
-        index = self._open[token.part, token.call]
-        if token.part is Part.TEXT:
-            delta = {"type": "text_delta", "text": token.text}
-        elif token.part is Part.REASONING:
-            delta = {"type": "thinking_delta", "thinking": token.text}
-        else:
-            delta = {"type": "input_json_delta", "partial_json": token.text}
-        return {"type": "content_block_delta", "index": index, "delta": delta}
 
-    def _stop(self, block: tuple[Part, int]) -> Iterator[_Event]:
-        index = self._open[block]
-        if block[0] is Part.REASONING:
-            delta = {"type": "signature_delta", "signature": self._answer.signature}
-            yield {"type": "content_block_delta", "index": index, "delta": delta}, When.AFTER, None
-        yield {"type": "content_block_stop", "index": index}, When.AFTER, None
+def _delta(step: Step) -> dict[str, Any]:
+    text = step.token.text
+    match step.token.part:
+        case Part.TEXT:
+            return _block_delta(step, {"type": "text_delta", "text": text})
+        case Part.REASONING:
+            return _block_delta(step, {"type": "thinking_delta", "thinking": text})
+        case Part.CALL:
+            return _block_delta(step, {"type": "input_json_delta", "partial_json": text})
+
+
+def _block_delta(step: Step, delta: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": step.index, "delta": delta}

@@ -16,6 +16,11 @@ def encode_json(value: Mapping[str, Any], ascii_json: bool = False) -> bytes:
     return msgspec.json.encode(value)
 
 
+def parse_arguments(arguments: str) -> Any:
+    """Tool arguments as the JSON value that APIs without argument text send."""
+    return json.loads(arguments) if arguments else {}
+
+
 def sse(data: bytes, event: str | None = None) -> bytes:
     """One server-sent event."""
     if event is None:
@@ -53,3 +58,13 @@ def _malform_line(line: bytes) -> bytes:
 def ndjson_framing() -> Framing:
     """One JSON value a line."""
     return Framing("application/x-ndjson", b"", _malform_line, lambda size: _padding(size) + b"\n")
+
+
+def json_array_framing() -> Framing:
+    """One JSON array, an element at a time."""
+    return Framing(
+        "application/json; charset=UTF-8",
+        b"",
+        _malform_line,
+        lambda size: b"," + _padding(size) + b"\r\n",
+    )
