@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from openai.types.responses import ResponseInputItemParam
 
 _Json = dict[str, Any]
+_REBUILT = frozenset({"type", "id", "role", "status", "content", "summary", "encrypted_content"})
+_FINAL = ("completed", "incomplete", "failed")
 
 
 def _is_usable(call: ToolCall, *, as_object: bool, omit_unusable: bool) -> bool:
@@ -174,74 +176,99 @@ def to_openai_responses_items(
     Raises:
         UsageError: a tool call cannot be sent back.
     """
-    items: list[_Json] = []
+    items = _ResponsesItems()
     for part in answer.content:
         if isinstance(part, ReasoningPart):
-            if reasoning and part.provider_id is not None:
-                _add_reasoning(items, part)
+            if reasoning:
+                items.add_reasoning(part)
         elif isinstance(part, ToolCall):
             if _is_usable(part, as_object=False, omit_unusable=omit_unusable):
-                items.extend(_call_items(part))
+                items.add_call(part)
         elif isinstance(part, BlockPart):
-            items.extend([part.data] if isinstance(part.data, dict) else ())
+            if reasoning or part.block_type != "reasoning":
+                items.add_block(part)
         else:
-            _add_message(items, part)
-    while items and items[-1].get("type") == "reasoning":
-        items.pop()
-    return cast("list[ResponseInputItemParam]", items)
+            items.add_text(part)
+    return cast("list[ResponseInputItemParam]", items.finished())
 
 
-def _last_item(items: list[_Json], type_: str, id_: str | None) -> _Json | None:
-    if items and id_ is not None and (items[-1].get("type"), items[-1].get("id")) == (type_, id_):
-        return items[-1]
-    return None
+class _ResponsesItems:
+    """Puts the parts of each output item together again, found by the item's id."""
 
+    def __init__(self) -> None:
+        self._items: list[_Json] = []
+        self._by_id: dict[tuple[str, str], _Json] = {}
 
-def _add_reasoning(items: list[_Json], part: ReasoningPart) -> None:
-    item = _last_item(items, "reasoning", part.provider_id)
-    if item is None:
-        item = {"type": "reasoning", "id": part.provider_id, "summary": []}
-        items.append(item)
-    if part.text and part.kind is ReasoningKind.NATIVE:
-        item.setdefault("content", []).append({"type": "reasoning_text", "text": part.text})
-    elif part.text:
-        item["summary"].append({"type": "summary_text", "text": part.text})
-    if part.data is not None:
-        item["encrypted_content"] = part.data
+    def _item(self, type_: str, id_: str) -> _Json:
+        item = self._by_id.get((type_, id_))
+        if item is None:
+            item = {"type": type_, "id": id_}
+            if type_ == "message":
+                item |= {"role": "assistant", "status": "completed", "content": []}
+            else:
+                item["summary"] = []
+            self._by_id[type_, id_] = item
+            self._items.append(item)
+        return item
 
+    def add_reasoning(self, part: ReasoningPart) -> None:
+        if part.provider_id is None:
+            return
+        item = self._item("reasoning", part.provider_id)
+        if part.kind is ReasoningKind.SUMMARY:
+            item["summary"].append({"type": "summary_text", "text": part.text})
+        elif part.kind is ReasoningKind.NATIVE:
+            text = {"type": "reasoning_text", "text": part.text}
+            item.setdefault("content", []).append(text)
+        if part.data is not None:
+            item["encrypted_content"] = part.data
 
-def _add_message(items: list[_Json], part: TextPart | RefusalPart) -> None:
-    if part.provider_id is None:
-        if part.text:
-            items.append({"role": "assistant", "content": part.text})
-        return
-    item = _last_item(items, "message", part.provider_id)
-    if item is None:
-        item = {
-            "type": "message",
-            "id": part.provider_id,
-            "role": "assistant",
-            "status": "completed",
-            "content": [],
-        }
-        items.append(item)
-    if isinstance(part, RefusalPart):
-        item["content"].append({"type": "refusal", "refusal": part.text})
-    else:
-        text = {"type": "output_text", "text": part.text, "annotations": list(part.citations)}
-        item["content"].append(text)
+    def add_text(self, part: TextPart | RefusalPart) -> None:
+        if part.provider_id is None:
+            if part.text:
+                self._items.append({"role": "assistant", "content": part.text})
+            return
+        content = self._item("message", part.provider_id)["content"]
+        if isinstance(part, RefusalPart):
+            content.append({"type": "refusal", "refusal": part.text})
+        else:
+            annotations = list(part.citations)
+            content.append({"type": "output_text", "text": part.text, "annotations": annotations})
 
+    def add_block(self, part: BlockPart) -> None:
+        """Add an item of another type, or what a message or reasoning item has besides text."""
+        data = part.data
+        if not isinstance(data, dict):
+            return
+        if part.block_type in ("message", "reasoning") and part.provider_id is not None:
+            item = self._item(part.block_type, part.provider_id)
+            if data.get("type") == part.block_type:
+                item |= {name: value for name, value in data.items() if name not in _REBUILT}
+            else:
+                item.setdefault("content", []).append(data)
+        elif data.get("status", "completed") in _FINAL:
+            self._items.append(data)
 
-def _call_items(call: ToolCall) -> Iterator[_Json]:
-    if call.kind is ToolKind.SERVER:
-        whole = [data for data in call.provider_data if isinstance(data, dict) and "id" in data]
-        yield from whole[-1:]
-        return
-    item: _Json = {"call_id": call.id, "name": call.name}
-    if call.kind is ToolKind.CUSTOM:
-        item |= {"type": "custom_tool_call", "input": call.arguments}
-    else:
-        item |= {"type": "function_call", "arguments": call.arguments or "{}"}
-    if call.provider_id is not None:
-        item["id"] = call.provider_id
-    yield item
+    def add_call(self, call: ToolCall) -> None:
+        whole: _Json = {}
+        for data in call.provider_data:
+            if isinstance(data, dict) and "id" in data:
+                whole = data
+        if call.kind is ToolKind.SERVER:
+            self._items.extend([whole] if whole else ())
+            return
+        item = whole | {"call_id": call.id, "name": call.name}
+        if call.kind is ToolKind.CUSTOM:
+            item |= {"type": "custom_tool_call", "input": call.arguments}
+        else:
+            item |= {"type": "function_call", "arguments": call.arguments or "{}"}
+        if call.provider_id is not None:
+            item["id"] = call.provider_id
+        self._items.append(item)
+
+    def finished(self) -> list[_Json]:
+        empty = ("message", [])
+        items = [i for i in self._items if (i.get("type"), i.get("content")) != empty]
+        while items and items[-1].get("type") == "reasoning":
+            items.pop()
+        return items

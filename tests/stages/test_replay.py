@@ -1,6 +1,8 @@
-"""The SDKs' own request types judge what is built; the results here were made by hand."""
+"""The SDKs' own request types judge what is built, from results made by hand and recorded."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from tokenline.errors import UsageError
 from tokenline.events import ReasoningKind, ToolKind
+from tokenline.options import Limits
 from tokenline.result import (
     BlockPart,
     Part,
@@ -21,11 +24,16 @@ from tokenline.result import (
     TextPart,
     ToolCall,
 )
+from tokenline.stage import StepContext
+from tokenline_stages.accumulator import Accumulator
+from tokenline_stages.providers import anthropic
 from tokenline_stages.replay import (
     to_anthropic_message,
     to_openai_chat_message,
     to_openai_responses_items,
 )
+from tokenline_stages.wire.items import Comment
+from tokenline_stages.wire.sse import COMMENT, SseDecoder
 
 ANTHROPIC = TypeAdapter[Any](MessageParam)
 ANTHROPIC_BETA = TypeAdapter[Any](BetaMessageParam)
@@ -224,6 +232,14 @@ def test_chat_refuses_cut_calls() -> None:
     assert "tool_calls" not in message
 
 
+def test_the_judges_refuse_what_is_wrong() -> None:
+    thinking = {"role": "assistant", "content": [{"type": "thinking", "thinking": "unsigned"}]}
+    assert not is_accepted(ANTHROPIC, thinking)
+    nameless = {"type": "function", "id": "c", "function": {"arguments": "{}"}}
+    assert not is_accepted(CHAT, {"role": "assistant", "tool_calls": [nameless]})
+    assert not is_accepted(RESPONSES, [{"type": "reasoning", "id": "rs"}])
+
+
 def test_nothing_to_send_is_refused() -> None:
     for empty in (result_of(), result_of(TextPart(text=""), ReasoningPart(text="cut"))):
         with pytest.raises(UsageError, match="nothing to send"):
@@ -308,6 +324,35 @@ def test_responses_items() -> None:
     ]
 
 
+def test_responses_items_keep_members_of_their_own() -> None:
+    head: JsonValue = {"type": "message", "id": "msg", "content": [], "phase": "commentary"}
+    odd: JsonValue = {"type": "output_text", "text": "odd", "annotations": []}
+    spaced: JsonValue = {"type": "function_call", "id": "fc", "namespace": "crm", "name": "?"}
+    answer = result_of(
+        BlockPart(block_type="message", provider_id="msg", data=head),
+        TextPart(text="one", provider_id="msg"),
+        call(provider_id="fc", provider_data=(spaced,)),
+        BlockPart(block_type="message", provider_id="msg", data=odd),
+        BlockPart(block_type="message", provider_id="empty", data=head),
+    )
+    items: Any = to_openai_responses_items(answer)
+    assert is_accepted(RESPONSES, items)
+    assert [item["id"] for item in items] == ["msg", "fc"]
+    assert items[0]["phase"] == "commentary"
+    assert [part["text"] for part in items[0]["content"]] == ["one", "odd"]
+    assert (items[1]["namespace"], items[1]["name"]) == ("crm", "find")
+
+
+def test_responses_leaves_out_what_was_cut() -> None:
+    searching: JsonValue = {"type": "web_search_call", "id": "ws", "status": "in_progress"}
+    answer = result_of(
+        BlockPart(block_type="web_search_call", data=searching),
+        BlockPart(block_type="audio"),
+        call(kind=ToolKind.SERVER),
+    )
+    assert to_openai_responses_items(answer) == []
+
+
 def test_responses_reasoning_text_goes_into_the_content() -> None:
     answer = result_of(ReasoningPart(text="raw", provider_id="rs"), TextPart(text="x"))
     items = to_openai_responses_items(answer)
@@ -340,3 +385,73 @@ def test_responses_refuses_cut_calls() -> None:
 def test_a_choice_can_be_sent_back() -> None:
     choice = result_of(TextPart(text="x")).choices[0]
     assert to_openai_chat_message(choice)["content"] == "x"
+
+
+def accumulate(body: bytes, decode: Callable[[str, bytes], Any], normalizer: Any) -> Result:
+    reader = SseDecoder(Limits())
+    pairs = [*reader.feed(body), *reader.finish()]
+    items = [Comment(data) if name == COMMENT else decode(name, data) for name, data in pairs]
+    events: list[Any] = []
+    normalizer.feed(items, 1, events)
+    normalizer.finish(1, events)
+    fold = Accumulator()
+    fold.feed(events, 1, [])
+    return fold.snapshot()
+
+
+def sent_events(body: bytes) -> list[Any]:
+    lines = body.decode().splitlines()
+    return [
+        json.loads(line[5:]) for line in lines if line.startswith("data:{") or "data: {" in line
+    ]
+
+
+def significant(value: Any) -> Any:
+    """Without members that say nothing: null, and the caller that is the default."""
+    if isinstance(value, list):
+        return [significant(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: significant(item)
+        for name, item in value.items()
+        if item is not None and (name, item) != ("caller", {"type": "direct"})
+    }
+
+
+def sent_anthropic_blocks(body: bytes) -> list[Any]:
+    """The content blocks of a Messages stream, put together by hand."""
+    blocks: dict[int, Any] = {}
+    inputs: dict[int, str] = {}
+    for event in sent_events(body):
+        if event["type"] == "content_block_start":
+            blocks[event["index"]] = event["content_block"]
+        if event["type"] != "content_block_delta":
+            continue
+        index, delta = event["index"], event["delta"]
+        block = blocks[index]
+        match delta["type"]:
+            case "input_json_delta":
+                inputs[index] = inputs.get(index, "") + delta["partial_json"]
+            case "citations_delta":
+                block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
+            case _:
+                for name in delta.keys() - {"type", "estimated_tokens"}:
+                    block[name] = (block.get(name) or "") + delta[name]
+    for index, text in inputs.items():
+        blocks[index]["input"] = json.loads(text or "{}")
+    return [b for _, b in sorted(blocks.items()) if b.get("text") != ""]
+
+
+@pytest.mark.corpus
+def test_anthropic_turns_go_back_as_they_came(corpus_dir: Path) -> None:
+    recordings = sorted(
+        [*corpus_dir.glob("anthropic-messages.*.sse"), *corpus_dir.glob("anthropic-vertex.*.sse")]
+    )
+    assert recordings
+    for recording in recordings:
+        body = recording.read_bytes()
+        normalizer = anthropic.MessagesNormalizer(StepContext(message_id="m"))
+        message: Any = to_anthropic_message(accumulate(body, anthropic.decode, normalizer))
+        assert significant(message["content"]) == significant(sent_anthropic_blocks(body))
+        assert is_accepted(ANTHROPIC, message) or is_accepted(ANTHROPIC_BETA, message)
