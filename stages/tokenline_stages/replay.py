@@ -267,8 +267,7 @@ class _ResponsesItems:
         self._items.append(item)
 
     def finished(self) -> list[_Json]:
-        empty = ("message", [])
-        items = [i for i in self._items if (i.get("type"), i.get("content")) != empty]
+        items = [i for i in self._items if i.get("type") != "message" or i.get("content")]
         while items and items[-1].get("type") == "reasoning":
             items.pop()
         return items
