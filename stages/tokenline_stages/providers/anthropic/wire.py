@@ -8,17 +8,14 @@ Sources: docs.claude.com/en/docs/build-with-claude/streaming;
 docs.aws.amazon.com/bedrock/latest/APIReference, InvokeModelWithResponseStream.
 """
 
-import json
-import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Protocol, get_args
 
 import msgspec
 from msgspec import Raw, field
 
 from tokenline.errors import LimitExceededError, MalformedStreamError
-from tokenline_stages.wire.items import Done, Unknown
+from tokenline_stages.wire.items import Unknown
 
 from .structs import (
     ABSENT,
@@ -104,8 +101,8 @@ _BY_NAME: dict[str, Callable[[bytes], MessagesWire]] = {
     str(event.__struct_config__.tag): msgspec.json.Decoder(event).decode
     for event in get_args(_Known)
 }
+_DELTA_TAGS = frozenset(delta.__struct_config__.tag for delta in get_args(KnownDelta))
 _NOT_DECODED = (msgspec.DecodeError, UnicodeDecodeError)
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def decode(name: str, data: bytes) -> MessagesWire:
@@ -174,17 +171,13 @@ def is_json(text: str) -> bool:
 
 
 def _decode_unusual(name: str, data: bytes, error: Exception) -> MessagesWire:
-    if data.strip() == b"[DONE]":  # vLLM and some proxies end like OpenAI
-        return Done()
-    data = _mend(data)
     try:
         _decode_any(data)
-    except _NOT_DECODED:
-        raise MalformedStreamError(f"event is not JSON: {error}") from error
-    try:
         head = _decode_head(data)
     except msgspec.ValidationError:
         return Unknown(name, data)
+    except _NOT_DECODED:
+        raise MalformedStreamError(f"event is not JSON: {error}") from error
     return _decode_by_head(head, name, data)
 
 
@@ -200,7 +193,7 @@ def _decode_by_head(head: _Head, name: str, data: bytes) -> MessagesWire:
         if type_ == "content_block_delta":
             return _decode_other_delta(data, error)
         if type_ == "error":
-            return Error(ErrorBody(None, _text(head.error)))
+            return Error(bytes(head.error).decode("utf-8", "replace"))
         raise MalformedStreamError(f"event {type_!r} is not as documented: {error}") from error
 
 
@@ -223,23 +216,6 @@ def _decode_other_delta(data: bytes, error: Exception) -> OtherBlockDelta:
     return OtherBlockDelta(loose.index, type_, bytes(loose.delta))
 
 
-_DELTA_TAGS = frozenset(delta.__struct_config__.tag for delta in get_args(KnownDelta))
-
-
-def _mend(data: bytes) -> bytes:
-    """Put U+FFFD for bytes that are no UTF-8 and for halves of characters.
-
-    The first is how an event stream is to be read (WHATWG HTML, 9.2.6). The second is what
-    servers send that cut text by UTF-16 units.
-    """
-    text = data.decode("utf-8", "replace")
-    if _SURROGATE.search(text) is not None:
-        with suppress(ValueError):
-            text = json.dumps(json.loads(text), ensure_ascii=False)
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text.encode()
-
-
 def _frame_error(headers: Mapping[str, object], payload: bytes) -> Error:
     code = headers.get(":exception-type") or headers.get(":error-code")
     try:
@@ -249,7 +225,3 @@ def _frame_error(headers: Mapping[str, object], payload: bytes) -> Error:
     message = fault.message or fault.original or headers.get(":error-message")
     text = str(message) if message else payload.decode("utf-8", "replace")
     return Error(ErrorBody(None if code is None else str(code), text))
-
-
-def _text(raw: Raw) -> str:
-    return bytes(raw).decode("utf-8", "replace")
