@@ -151,9 +151,10 @@ class Attempt:
         self.halt()
 
     async def _read_all(self) -> None:
+        self._reading = True
+        await self._source.prepare()
         request_ns = self._now()
         self.stamps.request_ns = self.stats.started_ns = request_ns
-        self._reading = True
         stream = await self._open(request_ns)
         try:
             await self._pump(stream)

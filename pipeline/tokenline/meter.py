@@ -13,7 +13,7 @@ from typing import Any
 from .events import ANSWER_EVENTS, CONTENT_EVENTS, Finish, MessageStart, Usage, UsageUpdate
 from .record import ChunkGaps
 
-_SUB_BITS = 4  # 16 buckets an octave: quantiles are right to 1/16
+_SUB_BITS = 6  # 64 buckets an octave: quantiles are right to 1/64
 
 
 class GapHistogram:

@@ -127,7 +127,8 @@ class Timings:
 
     Attributes:
         started_ns: `run()` was entered.
-        request_ns: the provider request was issued (last attempt).
+        request_ns: the provider request was issued (last attempt). What lies between the start
+            and this is set-up: imports, client, TLS context; milliseconds once, then nothing.
         headers_ns: response headers were there.
         first_byte_ns: the first body bytes were read.
         first_chunk_ns: receive time of the first decoded provider event of any kind.
@@ -162,7 +163,7 @@ class Timings:
 class ChunkGaps:
     """Gaps between content events (inter-chunk latency), ns. A chunk is not a token.
 
-    Events that one read brought have gaps of 0 between them. Quantiles are right to 1/16.
+    Events that one read brought have gaps of 0 between them. Quantiles are right to 1/64.
     """
 
     count: int = 0

@@ -3,7 +3,7 @@
 The only I/O on the way in. A source maps every foreign exception to `tokenline.errors`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -36,7 +36,7 @@ class ByteStream(Protocol):
         """Response headers, names in lower case."""
         ...
 
-    async def read(self) -> bytes:
+    def read(self) -> Awaitable[bytes]:
         """What one read brought, never waiting for more; `b""` at the end of the body.
 
         Raises:
@@ -97,11 +97,20 @@ class Source(Protocol):
         """Type of the items that come out."""
         ...
 
+    async def prepare(self) -> None:
+        """Make ready what the first request needs (imports, client, TLS context); else nothing.
+
+        Kept apart from `open` so that a cold client does not count as the provider's time.
+
+        Raises:
+            MissingKeyError: no credentials.
+        """
+        ...
+
     async def open(self, request: Request) -> ByteStream:
         """Send the request; return when the response's headers are there.
 
         Raises:
-            MissingKeyError: no credentials.
             ConnectError: no connection.
             ProviderError: the server answered with an error status (a subclass by status).
             NotAStreamError: the answer is no event stream.

@@ -85,9 +85,13 @@ class SdkSource:
         self._client = client
         self._clients: LoopClients[Any] = LoopClients(make_client, _close_client)
 
+    async def prepare(self) -> None:
+        """Make the running loop's client, if there is none yet."""
+        await self._ready_client()
+
     async def open(self, request: Request) -> ByteStream:
         """Send the request; see `tokenline.source.Source.open`."""
-        client = self._client if self._client is not None else await self._clients.get()
+        client = await self._ready_client()
         try:
             response = await self._send(client, request)
         except Exception as error:
@@ -105,6 +109,9 @@ class SdkSource:
 
     def __repr__(self) -> str:
         return f"SdkSource({self.provider!r}, {self.api!r}, {self.server_address!r})"
+
+    async def _ready_client(self) -> Any:
+        return self._client if self._client is not None else await self._clients.get()
 
     async def _check_is_stream(self, response: httpx2.Response) -> None:
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()

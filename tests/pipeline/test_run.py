@@ -24,6 +24,7 @@ from tokenline.record import Outcome, RunRecord, StageKind
 from tokenline.stage import StageSpec
 from tokenline.telemetry.hook import NoTelemetry
 from tokenline.testing import Pause, ScriptedSource
+from tokenline.testing.source import Script
 from tokenline_stages.consumer import consumer, reader
 from tokenline_stages.fanout import sink
 from tokenline_stages.trace_emitter import TraceEmitter
@@ -138,7 +139,11 @@ async def test_result_raises_what_ended_the_run(execution: Execution) -> None:
 
 @executions
 async def test_source_errors_reach_the_reader(execution: Execution) -> None:
-    for script in (ConnectError("no server"), [b"a\n", StreamCutError("cut")]):
+    scripts: list[Script | BaseException] = [
+        ConnectError("no server"),
+        [b"a\n", StreamCutError("cut")],
+    ]
+    for script in scripts:
         source = ScriptedSource(script)
         async with builder(source, execution).build().run({}) as run:
             with pytest.raises((ConnectError, StreamCutError)) as caught:

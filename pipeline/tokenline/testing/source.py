@@ -32,7 +32,7 @@ class Pause:
         await self._resumed.wait()
 
 
-Script = Sequence["bytes | Pause | BaseException"]
+Script = Sequence[bytes | Pause | BaseException]
 
 
 @dataclass
@@ -93,6 +93,9 @@ class ScriptedSource:
         self.streams: list[ScriptedStream] = []
         self.requests: list[Request] = []
         self.closed = 0
+
+    async def prepare(self) -> None:
+        """Nothing to make ready."""
 
     async def open(self, request: Request) -> ByteStream:
         """Open the next script."""

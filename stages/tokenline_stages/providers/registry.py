@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 from tokenline.errors import ConfigError, UnknownProviderError
@@ -96,12 +95,6 @@ class Provider:
         raise ConfigError(f"provider {self.name!r} has no API {name!r}; it has: {names}")
 
 
-_BUILT_IN = {
-    "openai": "openai_chat",
-    "anthropic": "anthropic",
-}
-"""Provider name to the folder that registers it, loaded when first asked for."""
-
 _registered: dict[str, Provider] = {}
 
 
@@ -117,8 +110,10 @@ def provider(name: str) -> Provider:
     Raises:
         UnknownProviderError: there is none; the message lists the known ones.
     """
-    if name not in _registered and name in _BUILT_IN:
-        import_module(f"{__package__}.{_BUILT_IN[name]}.registration")
+    from .catalog import BUILT_IN
+
+    if name not in _registered and name in BUILT_IN:
+        register(BUILT_IN[name](name))
     found = _registered.get(name)
     if found is None:
         raise UnknownProviderError(name, known_providers())
@@ -127,4 +122,6 @@ def provider(name: str) -> Provider:
 
 def known_providers() -> tuple[str, ...]:
     """Names of all providers, in alphabetical order."""
-    return tuple(sorted({*_registered, *_BUILT_IN}))
+    from .catalog import BUILT_IN
+
+    return tuple(sorted({*_registered, *BUILT_IN}))

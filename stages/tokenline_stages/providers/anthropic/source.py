@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
 
@@ -52,7 +52,7 @@ def _make_client(access: Access, base_url: str) -> AsyncAnthropic:
 async def _send(client: AsyncAnthropic, request: Request) -> httpx2.Response:
     from anthropic import AsyncStream
 
-    return await client.post(
+    response: Any = await client.post(
         "/v1/messages",
         cast_to=httpx2.Response,
         body={**request.payload, "stream": True},
@@ -60,3 +60,4 @@ async def _send(client: AsyncAnthropic, request: Request) -> httpx2.Response:
         stream=True,
         stream_cls=AsyncStream[Any],
     )
+    return cast(httpx2.Response, response)

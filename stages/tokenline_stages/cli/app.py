@@ -1,0 +1,67 @@
+"""The `tokenline` command and its error manners: one line that names the cure, no traceback."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+from rich.console import Console
+
+from tokenline.errors import ConfigError, StreamError, TokenlineError
+
+EXIT_STREAM_FAILED = 1
+EXIT_BAD_USE = 2
+EXIT_INTERRUPTED = 130
+
+_COMMANDS = {
+    "chat": "chat",
+    "demo": "demo",
+    "graph": "graph",
+    "serve": "serve",
+}
+"""Command name to the module of this folder that has it; loaded when called."""
+
+
+class LazyGroup(click.Group):
+    """Loads a command's module when it is needed: `tokenline --help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All command names."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command called `cmd_name`."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"{__package__}.{_COMMANDS[cmd_name]}")
+        command: click.Command = module.command
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tokenline")
+def cli() -> None:
+    """Stream LLM responses and see where every millisecond to the first token went."""
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run the command line; exits with 0, 1 (stream failed), 2 (bad use) or 130 (interrupted)."""
+    try:
+        return cli.main(args=args, prog_name="tokenline")
+    except ConfigError as error:
+        _say(error)
+        sys.exit(EXIT_BAD_USE)
+    except TokenlineError as error:
+        _say(error)
+        sys.exit(EXIT_STREAM_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _say(error: TokenlineError) -> None:
+    line = " ".join(str(error).split())
+    if isinstance(error, StreamError) and error.partial is not None and error.partial.text:
+        line += f" [{len(error.partial.text)} characters had arrived]"
+    Console(stderr=True).print(f"error: {line}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,73 @@
+"""`tokenline chat`: one request to a real endpoint, then where its time went."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import click
+from rich.console import Console
+
+from tokenline.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
+from tokenline.run import Run
+from tokenline_stages.connection import connect
+
+from .report import show_run
+
+
+def payload_for(provider: str, model: str, prompt: str, max_tokens: int) -> dict[str, Any]:
+    """A request payload with one user message, in the provider's own form."""
+    messages = [{"role": "user", "content": prompt}]
+    payload: dict[str, Any] = {"model": model, "messages": messages}
+    if provider == "anthropic":
+        payload["max_tokens"] = max_tokens
+    return payload
+
+
+async def show_events(run: Run, console: Console) -> None:
+    """Print what the model says as it comes: reasoning dimmed, tool calls named."""
+
+    def say(text: str, style: str | None = None) -> None:
+        console.print(text, end="", style=style, markup=False, highlight=False, soft_wrap=True)
+
+    async for event in run:
+        match event:
+            case TextDelta():
+                say(event.text)
+            case ReasoningDelta():
+                say(event.text, "dim")
+            case ToolCallStart():
+                say(f"\n[{event.name} ", "magenta")
+            case ToolCallDelta():
+                say(event.arguments, "magenta")
+            case ToolCallEnd():
+                say("]" if event.complete else " ... incomplete]", "magenta")
+            case _:
+                pass
+    console.print()
+
+
+async def _chat(provider: str, payload: dict[str, Any], base_url: str | None, quiet: bool) -> None:
+    console = Console()
+    async with connect(provider, base_url=base_url) as connection, connection.run(payload) as run:
+        await show_events(run, console)
+    if run.record is not None and not quiet:
+        show_run(Console(stderr=True), run.record)
+
+
+@click.command()
+@click.argument("prompt")
+@click.option("--provider", default="openai", show_default=True, help="Which provider.")
+@click.option("--model", required=True, help="Model name, as the provider knows it.")
+@click.option("--base-url", default=None, help="Another address; else the SDK's variable.")
+@click.option("--max-tokens", default=1024, show_default=True, help="Where the API needs a bound.")
+@click.option("--quiet", is_flag=True, help="The answer only, no tables.")
+def command(
+    prompt: str, provider: str, model: str, base_url: str | None, max_tokens: int, quiet: bool
+) -> None:
+    """Send PROMPT, print the answer as it comes, then the TTFT breakdown (on stderr).
+
+    Keys and addresses come from the providers' own variables: OPENAI_API_KEY, OPENAI_BASE_URL,
+    ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL ...
+    """
+    asyncio.run(_chat(provider, payload_for(provider, model, prompt, max_tokens), base_url, quiet))
