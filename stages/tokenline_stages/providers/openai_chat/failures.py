@@ -1,0 +1,97 @@
+"""Errors inside an HTTP 200 stream: the many forms of them, and the typed error each becomes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tokenline.errors import ProviderError
+from tokenline_stages.provider_errors import provider_error
+
+from .chunk import ChatChunk, ErrorChunk
+from .lenient import number_of, text_of, write
+
+_MOST_TEXT = 2000
+_NO_FIELDS: Mapping[str, Any] = {}
+
+
+def error_in(value: Mapping[str, Any]) -> Any:
+    """The error in an event's object; None if it is no error.
+
+    Known forms: `{"error": {...}}` (OpenAI and most others), `{"error": "text"}` (Hugging Face,
+    xAI, LM Studio), `{"object": "error", ...}` (vLLM, Mistral), `{"detail": ...}` (FastAPI), and
+    `{"message": ..., "code" or "status": ...}` (gateways).
+    """
+    if value.get("error"):
+        return value["error"]
+    if value.get("choices"):
+        return None
+    kind = value.get("type")
+    if value.get("object") == "error" or (isinstance(kind, str) and "error" in kind):
+        return value
+    if "detail" in value or ("message" in value and ("code" in value or "status" in value)):
+        return value
+    return None
+
+
+def read_failure(
+    error: Any, data: bytes, around: Mapping[str, Any], chunk: ChatChunk | None = None
+) -> ErrorChunk:
+    """Describe an error in common terms.
+
+    Args:
+        error: the error itself: an object, or only words.
+        data: the event as sent.
+        around: the object that the error was in; some servers put the code there.
+        chunk: what else the event carried.
+    """
+    fields = error if isinstance(error, Mapping) else around
+    details = fields.get("metadata")
+    details = details if isinstance(details, Mapping) else _NO_FIELDS
+    status = number_of(fields.get("status_code")) or number_of(fields.get("status"))
+    kind = text_of(fields.get("type")) or text_of(fields.get("error_type"))
+    wait = fields.get("retry_after", details.get("retry_after_seconds"))
+    return ErrorChunk(
+        message=_message(error, details),
+        code=text_of(fields.get("code")) or None,
+        type=kind,
+        status=status,
+        retry_after_s=float(wait) if isinstance(wait, int | float) else None,
+        data=data,
+        chunk=chunk,
+    )
+
+
+def _message(error: Any, details: Mapping[str, Any]) -> str:
+    words: Any = error
+    if isinstance(error, Mapping):
+        keys = ("message", "detail", "msg", "error")
+        words = next((error[key] for key in keys if error.get(key)), error)
+    message = words if isinstance(words, str) else write(words).decode("utf-8", "replace")
+    # OpenRouter says "Provider returned error" and puts the provider's own words beside it.
+    upstream = details.get("raw")
+    if isinstance(upstream, str) and upstream not in message:
+        message = f"{message}: {upstream}"
+    message = " ".join(message.split())
+    return message[:_MOST_TEXT] or "the server reported an error without a word"
+
+
+def typed_error(failure: ErrorChunk, provider: str) -> ProviderError:
+    """The error to raise; the event as sent is a note on it."""
+
+    def attempt(code: str | None) -> ProviderError:
+        return provider_error(
+            failure.message,
+            provider=provider,
+            status=failure.status,
+            code=code,
+            retry_after_s=failure.retry_after_s,
+        )
+
+    error = attempt(failure.code or failure.type)
+    if type(error) is ProviderError and failure.code and failure.type:
+        by_type = attempt(failure.type)
+        if type(by_type) is not ProviderError:
+            by_type.code = failure.code
+            error = by_type
+    if failure.data:
+        error.add_note(failure.data[:_MOST_TEXT].decode("utf-8", "replace"))
+    return error
