@@ -122,8 +122,10 @@ def to_openai_chat_message(
 ) -> ChatCompletionAssistantMessageParam:
     """The assistant message for the next OpenAI Chat Completions request.
 
-    Form: platform.openai.com/docs/api-reference/chat/create. Calls the provider ran itself and
-    blocks without a common form have no place in it and are left out.
+    Form: platform.openai.com/docs/api-reference/chat/create. Speech is named by its id, and
+    Gemini's seal on a call goes where its compatible API wants it
+    (ai.google.dev/gemini-api/docs/thought-signatures). Calls the provider ran itself and other
+    blocks have no place in a chat message and are left out.
 
     Args:
         answer: a result, or one of its choices.
@@ -146,8 +148,19 @@ def to_openai_chat_message(
         message[reasoning_field] = answer.reasoning
     if calls:
         message["tool_calls"] = calls
-    _require_content(answer.text or answer.refusal or calls)
+    audio_id = _audio_id(answer)
+    if audio_id is not None:
+        message["audio"] = {"id": audio_id}
+    _require_content(answer.text or answer.refusal or calls or audio_id)
     return cast("ChatCompletionAssistantMessageParam", message)
+
+
+def _audio_id(answer: Answer) -> str | None:
+    for part in answer.parts(BlockPart):
+        for data in part.provider_data if part.block_type == "audio" else ():
+            if isinstance(data, dict) and isinstance(data.get("id"), str):
+                return str(data["id"])
+    return None
 
 
 def _chat_tool_call(call: ToolCall) -> _Json:
@@ -155,7 +168,10 @@ def _chat_tool_call(call: ToolCall) -> _Json:
         custom = {"name": call.name, "input": call.arguments}
         return {"type": "custom", "id": call.id, "custom": custom}
     function = {"name": call.name, "arguments": call.arguments or "{}"}
-    return {"type": "function", "id": call.id, "function": function}
+    item: _Json = {"type": "function", "id": call.id, "function": function}
+    if call.signature is not None:
+        item["extra_content"] = {"google": {"thought_signature": call.signature}}
+    return item
 
 
 def to_openai_responses_items(

@@ -26,13 +26,13 @@ from tokenline.result import (
 )
 from tokenline.stage import StepContext
 from tokenline_stages.accumulator import Accumulator
-from tokenline_stages.providers import anthropic
+from tokenline_stages.providers import anthropic, openai_chat, openai_responses
 from tokenline_stages.replay import (
     to_anthropic_message,
     to_openai_chat_message,
     to_openai_responses_items,
 )
-from tokenline_stages.wire.items import Comment
+from tokenline_stages.wire.items import Comment, Done
 from tokenline_stages.wire.sse import COMMENT, SseDecoder
 
 ANTHROPIC = TypeAdapter[Any](MessageParam)
@@ -225,6 +225,15 @@ def test_chat_message_with_reasoning_for_a_compatible_server() -> None:
     }
 
 
+def test_chat_message_names_its_speech_and_seals_its_calls() -> None:
+    speech = BlockPart(block_type="audio", provider_data=({"data": "B"}, {"id": "audio_1"}))
+    message: Any = to_openai_chat_message(result_of(speech, call(signature="S")))
+    assert is_accepted(CHAT, message)
+    assert message["audio"] == {"id": "audio_1"}
+    (sent,) = message["tool_calls"]
+    assert sent["extra_content"] == {"google": {"thought_signature": "S"}}
+
+
 def test_chat_refuses_cut_calls() -> None:
     with pytest.raises(UsageError, match="cut"):
         to_openai_chat_message(result_of(CUT))
@@ -390,9 +399,10 @@ def test_a_choice_can_be_sent_back() -> None:
 def accumulate(body: bytes, decode: Callable[[str, bytes], Any], normalizer: Any) -> Result:
     reader = SseDecoder(Limits())
     pairs = [*reader.feed(body), *reader.finish()]
-    items = [Comment(data) if name == COMMENT else decode(name, data) for name, data in pairs]
     events: list[Any] = []
-    normalizer.feed(items, 1, events)
+    for name, data in pairs:
+        item = Comment(data) if name == COMMENT else Done() if data == b"[DONE]" else None
+        normalizer.feed([item or decode(name, data)], 1, events)
     normalizer.finish(1, events)
     fold = Accumulator()
     fold.feed(events, 1, [])
@@ -401,21 +411,21 @@ def accumulate(body: bytes, decode: Callable[[str, bytes], Any], normalizer: Any
 
 def sent_events(body: bytes) -> list[Any]:
     lines = body.decode().splitlines()
-    return [
-        json.loads(line[5:]) for line in lines if line.startswith("data:{") or "data: {" in line
-    ]
+    return [json.loads(line[5:]) for line in lines if line.startswith(("data:{", "data: {"))]
 
 
-def significant(value: Any) -> Any:
+def significant(value: Any, ignored: frozenset[str] = frozenset()) -> Any:
     """Without members that say nothing: null, and the caller that is the default."""
     if isinstance(value, list):
-        return [significant(item) for item in value]
+        return [significant(item, ignored) for item in value]
     if not isinstance(value, dict):
         return value
     return {
-        name: significant(item)
+        name: significant(item, ignored)
         for name, item in value.items()
-        if item is not None and (name, item) != ("caller", {"type": "direct"})
+        if item is not None
+        and name not in ignored
+        and (name, item) != ("caller", {"type": "direct"})
     }
 
 
@@ -455,3 +465,57 @@ def test_anthropic_turns_go_back_as_they_came(corpus_dir: Path) -> None:
         message: Any = to_anthropic_message(accumulate(body, anthropic.decode, normalizer))
         assert significant(message["content"]) == significant(sent_anthropic_blocks(body))
         assert is_accepted(ANTHROPIC, message) or is_accepted(ANTHROPIC_BETA, message)
+
+
+def sent_responses_items(body: bytes) -> list[Any]:
+    """The output items of a Responses stream: as finished, else as the final response has them."""
+    items: dict[int, Any] = {}
+    for event in sent_events(body):
+        if event["type"] == "response.output_item.done":
+            items[event["output_index"]] = event["item"]
+        elif event["type"] in ("response.completed", "response.incomplete"):
+            items = dict(enumerate(event["response"]["output"])) | items
+    return [item for _, item in sorted(items.items())]
+
+
+@pytest.mark.corpus
+def test_responses_turns_go_back_as_they_came(corpus_dir: Path) -> None:
+    recordings = sorted(corpus_dir.glob("openai-responses*.sse"))
+    assert recordings
+    for recording in recordings:
+        body = recording.read_bytes()
+        normalizer = openai_responses.ResponsesNormalizer(StepContext(message_id="m"))
+        result = accumulate(body, openai_responses.decode, normalizer)
+        items = to_openai_responses_items(result)
+        ignored = {"status", "logprobs"}
+        if "openrouter" in recording.name:  # gives the same item several ids
+            ignored.add("id")
+        sent = sent_responses_items(body)
+        for item in sent:
+            if item["type"] == "reasoning" and not item.get("content"):
+                item["content"] = None
+        assert significant(items, frozenset(ignored)) == significant(sent, frozenset(ignored))
+        assert is_accepted(RESPONSES, items)
+
+
+@pytest.mark.corpus
+def test_chat_turns_go_back_as_they_came(corpus_dir: Path) -> None:
+    recordings = sorted(
+        [*corpus_dir.glob("openai-chat.*.sse"), *corpus_dir.glob("openai-compat-*.sse")]
+    )
+    assert recordings
+    for recording in recordings:
+        expected = json.loads(recording.with_suffix(".expected.json").read_text())
+        if "error" in expected or "choices" in expected:
+            continue
+        body = recording.read_bytes()
+        normalizer = openai_chat.ChatNormalizer(StepContext(message_id="m"), "openai")
+        result = accumulate(body, openai_chat.decode, normalizer)
+        message: Any = to_openai_chat_message(result, omit_unusable=True)
+        assert is_accepted(CHAT, message)
+        if "text" in expected:
+            assert (message["content"] or "") == expected["text"]
+        calls = [call["function"] for call in message.get("tool_calls", ())]
+        assert [(c["name"], c["arguments"]) for c in calls] == [
+            (c["name"], c["arguments"] or "{}") for c in expected.get("tool_calls", ())
+        ]
