@@ -192,6 +192,7 @@ class Accumulator:
         timings: Timings | ResultTimings | None = None,
         attempts: int = 1,
         provider: str | None = None,
+        unknown_events: int | None = None,
     ) -> Result:
         """The result so far; tool calls that are still open are incomplete.
 
@@ -201,6 +202,8 @@ class Accumulator:
             timings: the run's stamps or durations.
             attempts: how many requests were made.
             provider: GenAI provider name, if the accumulator was not given one.
+            unknown_events: how many the normalizer counted; None counts those that came here,
+                which are all only if the run passes unknown events through.
         """
         first, *further = self._choices()
         start = self._start
@@ -224,7 +227,7 @@ class Accumulator:
             usage=_NO_USAGE if self._usage is None else TokenUsage.from_usage(self._usage),
             timings=timings or _NO_TIMINGS,
             attempts=attempts,
-            unknown_events=self._unknown,
+            unknown_events=self._unknown if unknown_events is None else unknown_events,
             pings=self._pings,
         )
 

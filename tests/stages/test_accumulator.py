@@ -343,6 +343,7 @@ def test_counts_pings_and_unknown_events() -> None:
     events: list[Event] = [Ping(0, 1, "m"), UnknownEvent(1, 1, "m", "new", b"{}"), Ping(2, 1, "m")]
     result = accumulate(events)
     assert (result.pings, result.unknown_events) == (2, 1)
+    assert Accumulator("m").snapshot(unknown_events=4).unknown_events == 4
 
 
 def test_snapshot_carries_what_the_run_says() -> None:
