@@ -51,6 +51,11 @@ class Body:
     ending_due_ns: int = 0
     hold_s: float = 0.0
 
+    @classmethod
+    def of(cls, writes: Sequence[Write], ending: Ending = Ending.COMPLETE) -> "Body":
+        """A body that ends with its last write."""
+        return cls(tuple(writes), ending, writes[-1].due_ns if writes else 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Spoiler:
@@ -75,7 +80,7 @@ def find_event(timed: Sequence[Timed], fault: AtEvent, rng: Random) -> int:
         return rng.randrange(len(timed)) if timed else 0
     left = fault.after_tokens
     for index, item in enumerate(timed):
-        if item.frame.token is not None:
+        if item.frame.when is When.TOKEN:
             if left == 0:
                 return index
             left -= 1
@@ -123,11 +128,8 @@ def _swapped(first: list[Timed], second: list[Timed]) -> list[Timed]:
     return [replace(b, due_ns=a.due_ns), replace(a, due_ns=b.due_ns)]
 
 
-def alter_bytes(
-    writes: Sequence[Write], timed: Sequence[Timed], faults: Sequence[Fault], rng: Random
-) -> Body:
+def alter_bytes(body: Body, timed: Sequence[Timed], faults: Sequence[Fault], rng: Random) -> Body:
     """Apply the faults that strike bytes. Positions are those of the body without delays."""
-    body = Body(tuple(writes), ending_due_ns=writes[-1].due_ns if writes else 0)
     for fault in faults:
         if isinstance(fault, AtByte):
             body = _alter_body(body, fault, _find_byte(timed, fault, rng))

@@ -15,6 +15,7 @@ from tokenline.errors import ConfigError
 
 from .plan import Plan, PlanMix, read_plan
 from .simulator import Simulator
+from .tls import server_context
 
 READY = "simulator ready at "
 """What the command prints on standard output, followed by its address, once it listens."""
@@ -35,23 +36,35 @@ READY = "simulator ready at "
 @click.option("--tool-calls", type=int, help="How many tool calls after them.")
 @click.option("--text", help="The text to send, one word a token.")
 @click.option("--api-key", help="Refuse requests that do not present this key.")
+@click.option("--recordings", help="Folder with recordings to play under /recordings/NAME.")
+@click.option("--tls-certificate", type=Path, help="PEM file; serves HTTPS, needs --tls-key.")
+@click.option("--tls-key", type=Path, help="PEM file with the certificate's key.")
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 def serve(
     host: str,
     port: int,
     plan_text: str | None,
     api_key: str | None,
+    recordings: str | None,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
     until_stdin_closes: bool,
     **changes: Any,
 ) -> None:
     """Simulate the providers' APIs on a local port.
 
-    Speaks OpenAI chat completions and Anthropic messages; a request may change the plan
-    with the header x-tokenline-plan. Stamps of what was sent: GET /ledger/REQUEST_ID.
+    Speaks OpenAI chat completions and responses, Anthropic messages, Gemini, Ollama and
+    Bedrock on their own paths. A request may change the plan by the header x-tokenline-plan
+    or the field tokenline_plan, in JSON. Stamps of what was sent: GET /ledger/REQUEST_ID.
     """
     try:
         plan = _read_options(plan_text, changes)
-        simulator = Simulator(plan, host=host, port=port, api_key=api_key)
+        if (tls_certificate is None) != (tls_key is None):
+            raise ConfigError("--tls-certificate and --tls-key need each other; give both")
+        tls = server_context(tls_certificate, tls_key) if tls_certificate and tls_key else None
+        simulator = Simulator(
+            plan, host=host, port=port, api_key=api_key, tls=tls, recordings=recordings
+        )
         asyncio.run(_serve(simulator, until_stdin_closes))
     except ConfigError as error:
         raise click.ClickException(str(error)) from error

@@ -49,7 +49,7 @@ class AtByte(AtEvent, frozen=True, kw_only=True):
 
 
 class DelayHeaders(_Fault, frozen=True, kw_only=True, tag="delay_headers"):
-    """Wait before the response's status line."""
+    """Wait before the response's status line. What is overdue then goes out at once."""
 
     delay_s: float
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .answer import Part
-from .frames import Frame
+from .frames import Frame, When
 from .transmission import Transmission
 
 
@@ -30,6 +30,7 @@ class Entry:
         model: the requested model.
         received_ns: when the request's headers were there.
         received_unix_ns: the same.
+        recording: name of the recording that was played, if any.
         headers_ns: when the response's headers were sent.
         status: status of the response.
         outcome: `open`, then `complete`, `cut`, `reset`, `silence`, `client_gone` or `error`.
@@ -47,6 +48,7 @@ class Entry:
     received_unix_ns: int
     api: str = ""
     model: str = ""
+    recording: str | None = None
     headers_ns: int | None = None
     status: int | None = None
     outcome: str = "open"
@@ -92,7 +94,7 @@ class Entry:
             start = 0
             for sent_ns, end in zip(self.sent_ns, self.transmission.layout.events, strict=False):
                 frames = self.transmission.layout.frames[start:end]
-                stamps.extend(sent_ns for frame in frames if frame.token is not None)
+                stamps.extend(sent_ns for frame in frames if frame.when is When.TOKEN)
                 start = end
         return stamps
 
@@ -127,6 +129,7 @@ class Entry:
             "path": self.path,
             "api": self.api,
             "model": self.model,
+            "recording": self.recording,
             "status": self.status,
             "outcome": self.outcome,
             "faults": list(self.faults),

@@ -6,7 +6,9 @@ import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+from urllib.parse import quote
+from urllib.request import urlopen
 
 import msgspec
 
@@ -94,6 +96,16 @@ class SimulatorProcess:
                     raise ConfigError(process.stderr.read().decode(errors="replace").strip())
                 line += part
         return line.decode().strip().removeprefix(READY)
+
+    def read_ledger(self, request_id: str) -> dict[str, Any]:
+        """The ledger's entry of a request, as `Entry.to_json` gives it; plain HTTP only.
+
+        Raises:
+            OSError: it is not running, or has no such entry.
+        """
+        with urlopen(f"{self.url}/ledger/{quote(request_id, safe='')}") as response:
+            entry: dict[str, Any] = msgspec.json.decode(response.read())
+        return entry
 
     def stop(self) -> None:
         """End the process and wait for its end. Idempotent."""

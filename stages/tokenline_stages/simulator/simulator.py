@@ -1,13 +1,16 @@
 """A simulated provider on a real socket, in this process."""
 
 import ssl
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 
+from .intake import Intake
 from .ledger import Ledger
 from .plan import Plan, PlanMix
+from .recording import Recordings
 from .server import Server
 
 
@@ -27,6 +30,7 @@ class Simulator:
         port: int = 0,
         api_key: str | None = None,
         tls: ssl.SSLContext | None = None,
+        recordings: Path | str | None = None,
         ledger: Ledger | None = None,
     ) -> None:
         """Set up a simulator; nothing is opened before `start`.
@@ -37,10 +41,16 @@ class Simulator:
             port: 0 for a free one.
             api_key: the key that requests must present; None asks for none.
             tls: serve HTTPS with this context.
+            recordings: folder with recordings to play.
             ledger: where to write stamps; a new one by default.
+
+        Raises:
+            RecordingError: no recordings in that folder.
         """
         self.ledger = Ledger() if ledger is None else ledger
-        self._server = Server(plan or Plan(), self.ledger, api_key)
+        found = None if recordings is None else Recordings(Path(recordings))
+        self._intake = Intake(plan or Plan(), api_key, found)
+        self._server = Server(self._intake, self.ledger)
         self._host = host
         self._port = port
         self._tls = tls
@@ -50,11 +60,11 @@ class Simulator:
     @property
     def plan(self) -> Plan | PlanMix:
         """The plan of requests to come; may be set while running."""
-        return self._server.plan
+        return self._intake.plan
 
     @plan.setter
     def plan(self, plan: Plan | PlanMix) -> None:
-        self._server.plan = plan
+        self._intake.plan = plan
 
     @property
     def openai_base_url(self) -> str:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from random import Random
@@ -11,7 +11,7 @@ from .alteration import Body, Ending, Spoiler, alter_bytes, alter_events, compre
 from .answer import compose
 from .apis.api import Job, WireApi
 from .faults import Gzip
-from .frames import Frame, Timed, Write, encode_chunks
+from .frames import PLACEHOLDER, Frame, Timed, Write, encode_chunks
 from .plan import Plan
 from .schedule import draw_due_times, group_frames, insert_pings
 
@@ -52,11 +52,16 @@ class Transmission:
     hold_s: float = 0.0
 
 
-def plan_transmission(api: WireApi, job: Job, number: int, chunked: bool) -> Transmission:
-    """Everything about the answer to request `number`, before anything is sent."""
+def plan_transmission(
+    api: WireApi, job: Job, number: int, chunked: bool, message_id: str
+) -> Transmission:
+    """Everything about the answer to request `number`, before anything is sent.
+
+    Where the bytes are the same for all requests, the message id is filled in by the sender.
+    """
     plan = job.plan
     if plan.faults or plan.split_bytes or plan.ping_every_s:
-        return _altered(api, job, number, chunked)
+        return _altered(api, job, number, chunked, message_id)
     if plan.is_constant:
         return _constant(api, job, chunked)
     layout = _layout(api, job, chunked)
@@ -97,10 +102,12 @@ def _constant(api: WireApi, job: Job, chunked: bool) -> Transmission:
     return Transmission(layout, _due_times(job.plan, layout, 0))
 
 
-def _altered(api: WireApi, job: Job, number: int, chunked: bool) -> Transmission:
+def _altered(api: WireApi, job: Job, number: int, chunked: bool, message_id: str) -> Transmission:
     framing = api.framing(job)
     spoiler = Spoiler(framing.malform, framing.oversize, api.error_event)
-    frames = render(api, job)
+    # Faults cut frames anywhere, also inside the id: it must be there before them.
+    placeholder, id_ = PLACEHOLDER.encode(), message_id.encode()
+    frames = [replace(f, data=f.data.replace(placeholder, id_)) for f in render(api, job)]
     due_ns = draw_due_times(frames, job.plan, number)
     timed = [Timed(due, frame) for due, frame in zip(due_ns, frames, strict=True)]
     timed = insert_pings(timed, framing.ping, job.plan.ping_every_s)
@@ -108,15 +115,23 @@ def _altered(api: WireApi, job: Job, number: int, chunked: bool) -> Transmission
 
 
 def alter_transmission(
-    timed: list[Timed], plan: Plan, number: int, chunked: bool, spoiler: Spoiler
+    timed: list[Timed],
+    plan: Plan,
+    number: int,
+    chunked: bool,
+    spoiler: Spoiler,
+    ending: Ending = Ending.COMPLETE,
 ) -> Transmission:
-    """Apply the plan's faults to timed events and encode them for the socket."""
+    """Apply the plan's faults to timed events and encode them for the socket.
+
+    `ending` is how the body ends if no fault decides otherwise.
+    """
     rng = Random(f"fault:{plan.seed}:{number}")
     timed = alter_events(timed, plan.faults, spoiler, rng)
     writes = _group(timed, plan)
     if plan.split_bytes is not None:
         writes = recut(writes, plan.split_bytes, rng)
-    body = alter_bytes(writes, timed, plan.faults, rng)
+    body = alter_bytes(Body.of(writes, ending), timed, plan.faults, rng)
     events = _count_events(body.writes, timed)
     if any(isinstance(fault, Gzip) for fault in plan.faults):
         body = compress(body)
