@@ -54,7 +54,8 @@ class Emitter:
         self._queue: deque[Work] = deque()
         self._working = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._at_exit = False
+        self._registered = False
+        self._exited = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_calling(weakref.WeakMethod(self._forget)))
 
@@ -68,11 +69,13 @@ class Emitter:
             self.dropped += 1
             return False
         self._queue.append(work)
-        if not self._at_exit:
+        if self._exited:
+            self.flush(_EXIT_TIMEOUT_S)
+        elif not self._registered:
             # Now, not earlier: exit handlers run last in, first out, and the user's provider
             # must still be there.
-            self._at_exit = True
-            atexit.register(self.flush, _EXIT_TIMEOUT_S)
+            self._registered = True
+            atexit.register(self._flush_at_exit)
         self._wake()
         return True
 
@@ -88,9 +91,13 @@ class Emitter:
     def close(self, timeout_s: float) -> bool:
         """Flush, and do nothing more at the end of the process."""
         done = self.flush(timeout_s)
-        atexit.unregister(self.flush)
-        self._at_exit = False
+        atexit.unregister(self._flush_at_exit)
+        self._registered = False
         return done
+
+    def _flush_at_exit(self) -> None:
+        self._exited = True
+        self.flush(_EXIT_TIMEOUT_S)
 
     def _wake(self) -> None:
         try:

@@ -11,12 +11,15 @@ import sys
 import threading
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
-from .hook import NoTelemetry, Telemetry
+from tokenline.record import RunInfo
+
+from .hook import NoTelemetry, RunSpan, Telemetry
 from .options import TelemetryOptions
 
 if TYPE_CHECKING:
+    from .otel import OTelTelemetry
     from .own import OwnTelemetry
 
 _logger = logging.getLogger(__name__)
@@ -67,13 +70,35 @@ def configure(
     return OwnTelemetry(target, options or TelemetryOptions(), exit_timeout_s)
 
 
-def default_telemetry() -> Telemetry:
-    """What a pipeline reports to when its user says nothing.
+def default_telemetry() -> "DefaultTelemetry":
+    """What a pipeline reports to when its user says nothing; see `DefaultTelemetry`."""
+    return _DEFAULT
 
-    The global providers if somebody set them (asked anew at each call, so a later set-up counts);
-    else what the `OTEL_EXPORTER_OTLP_*ENDPOINT` or `OTEL_*_EXPORTER` variables name, configured
-    once; else nothing. Cheap enough for every run.
+
+class DefaultTelemetry:
+    """Decides anew at every run, so that providers set after the pipeline was built count.
+
+    The global providers if somebody set them; else what the `OTEL_EXPORTER_OTLP_*ENDPOINT` or
+    `OTEL_*_EXPORTER` variables name, configured once, at the first run; else nothing.
     """
+
+    __slots__ = ()
+
+    def start(self, info: RunInfo) -> RunSpan:
+        """Begin a run."""
+        return current_telemetry().start(info)
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Push out what is queued, see `OTelTelemetry.flush`; True if there is no telemetry."""
+        telemetry = current_telemetry()
+        return telemetry is _NO_TELEMETRY or cast("OTelTelemetry", telemetry).flush(timeout_s)
+
+
+_DEFAULT = DefaultTelemetry()
+
+
+def current_telemetry() -> Telemetry:
+    """What `DefaultTelemetry` reports to now."""
     if _may_have_providers():
         telemetry = _of_global_providers()
         if telemetry is not None:

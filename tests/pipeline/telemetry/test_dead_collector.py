@@ -1,0 +1,97 @@
+"""A collector that is not there, or never answers, costs no stream anything."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from statistics import median
+
+import pytest
+
+from tests.pipeline.telemetry.conftest import MemoryFactory
+from tests.pipeline.telemetry.factory import run_info, run_record
+from tokenline.telemetry import TelemetryOptions, configure
+from tokenline.telemetry.otel import OTelTelemetry
+
+
+@pytest.fixture(autouse=True)
+def short_exports(no_otel_variables: pytest.MonkeyPatch) -> None:
+    """The threads that are left behind give up soon after the test."""
+    no_otel_variables.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+
+
+@pytest.fixture
+def closed_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """Connections are accepted by the kernel and never answered."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def endpoint(request: pytest.FixtureRequest) -> str:
+    found: str = request.getfixturevalue(request.param)
+    return found
+
+
+def run_cost_ns(telemetry: OTelTelemetry, runs: int = 200) -> float:
+    """Median wall time of starting and ending a run."""
+    costs = []
+    info, record = run_info(), run_record()
+    for _ in range(runs):
+        before = time.perf_counter_ns()
+        telemetry.start(info).end(record)
+        costs.append(time.perf_counter_ns() - before)
+    return median(costs)
+
+
+@pytest.mark.parametrize("endpoint", ["closed_port", "black_hole"], indirect=True)
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_runs_cost_the_same_and_shutdown_keeps_its_deadline(
+    memory: MemoryFactory, endpoint: str, protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "opentelemetry")
+    telemetry = configure(endpoint=endpoint, protocol=protocol)  # type: ignore[arg-type]
+    cost_ns = run_cost_ns(telemetry)
+    healthy_ns = run_cost_ns(memory().telemetry)
+    assert cost_ns < 5 * healthy_ns + 500_000
+    before = time.monotonic()
+    telemetry.flush(0.2)
+    telemetry.shutdown(0.3)
+    assert time.monotonic() - before < 1.5
+
+
+SCRIPT = """
+from tests.pipeline.telemetry.factory import run_info, run_record
+from tokenline.telemetry import configure
+telemetry = configure(exit_timeout_s=0.3)
+telemetry.start(run_info()).end(run_record())
+"""
+
+
+@pytest.mark.parametrize("endpoint", ["closed_port", "black_hole"], indirect=True)
+def test_end_of_the_process_keeps_its_deadline(endpoint: str) -> None:
+    environment = os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+    before = time.monotonic()
+    subprocess.run([sys.executable, "-c", SCRIPT], env=environment, check=True, timeout=30)
+    assert time.monotonic() - before < 6
+
+
+def test_overflow_behind_a_dead_collector_is_bounded(closed_port: str) -> None:
+    """Without a loop nothing is worked off: the queue takes so many runs and no more."""
+    telemetry = configure(endpoint=closed_port, options=TelemetryOptions(queue_capacity=16))
+    for _ in range(100):
+        telemetry.start(run_info()).end(run_record())
+    assert telemetry.dropped == 84
+    telemetry.shutdown(0.1)
