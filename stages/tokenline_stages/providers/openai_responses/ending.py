@@ -10,6 +10,7 @@ from tokenline.events import FinishReason, Usage
 from tokenline_stages.provider_errors import provider_error
 
 from . import structs
+from .wire import read_error
 
 INCOMPLETE_REASONS = {
     "max_output_tokens": FinishReason.LENGTH,
@@ -66,6 +67,13 @@ def read_usage(data: Raw) -> Usage | None:
 def _count(counts: object, name: str) -> int | None:
     value = counts.get(name) if isinstance(counts, dict) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def reported_error(response: structs.Response) -> structs.Error:
+    """The error of a failed response."""
+    if bytes(response.error).strip() in (b"", b"null", b"{}"):
+        return structs.Error("the response failed; the provider does not say why")
+    return read_error(response.error)
 
 
 def typed_error(error: structs.Error, provider: str) -> ProviderError:

@@ -4,11 +4,13 @@
 change from event to event, some send the same index for everything.
 """
 
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import TypeVar
 
 from msgspec import Raw
 
+from tokenline.errors import LimitExceededError
 from tokenline.events import ToolKind
 from tokenline.options import Limits
 from tokenline_stages.emission import Emission
@@ -70,7 +72,8 @@ class ItemTable:
         type_ = type_of(item)
         self._release()
         state = self._find(_class_of(type_), type_, event.output_index, item.id)
-        if state is not None and state.is_announced and item.id in (None, state.id):
+        is_repeated = item.id == state.id if state and item.id else event.output_index is not None
+        if state is not None and state.is_announced and is_repeated:
             return
         if state is None or state.is_announced or state.type != type_:
             state = self._new(type_, event.output_index, item.id)
@@ -152,11 +155,17 @@ class ItemTable:
         return item_id in self._by_id or item.type != type_ or item.is_done
 
     def _new(self, type_: str, output_index: int | None, id_: str | None) -> Item:
-        emission = self._emission
+        emission, limits = self._emission, self._limits
+        if len(self._items) >= limits.max_parts:
+            raise LimitExceededError(
+                f"more than {limits.max_parts} output items in one response;"
+                " raise Limits.max_parts",
+                limit="max_parts",
+            )
         item: Item
         if type_ in TOOL_KINDS:
             place = len(self._items) if output_index is None else output_index
-            item = ToolItem(emission, type_, id_, place, self._limits.max_arguments_bytes)
+            item = ToolItem(emission, type_, id_, place, limits.max_arguments_bytes)
         elif type_ in TEXT_ITEMS:
             item = TextItem(emission, type_, id_, self.is_late)
         else:
@@ -195,11 +204,12 @@ class ItemTable:
             item = self._by_id.get(final.id or "")
             matches.append(item if item is not None and item.type == type_of(final) else None)
         taken = set(map(id, matches))
-        free = [item for item in self._items if id(item) not in taken]
+        free: dict[str, deque[Item]] = defaultdict(deque)
+        for item in self._items:
+            if id(item) not in taken:
+                free[item.type].append(item)
         for position, final in enumerate(output):
-            if matches[position] is None:
-                item = next((item for item in free if item.type == type_of(final)), None)
-                if item is not None:
-                    matches[position] = item
-                    free.remove(item)
+            same = free[type_of(final)]
+            if matches[position] is None and same:
+                matches[position] = same.popleft()
         return matches

@@ -18,6 +18,8 @@ also gives its JSON: a call as `ProviderBlock` of its part, others in a block of
 their text.
 """
 
+from abc import ABC, abstractmethod
+
 from msgspec import Raw
 
 from tokenline.events import (
@@ -57,7 +59,7 @@ _SLOTS = {"output_text": TEXT, "refusal": REFUSAL, "reasoning_text": NATIVE, "te
 _CUT = ("incomplete", "in_progress")
 
 
-class Item:
+class Item(ABC):
     """An output item while it is streamed.
 
     Attributes:
@@ -75,17 +77,17 @@ class Item:
         self.is_announced = False
         self.is_done = False
 
+    @abstractmethod
     def announce(self, item: OutputItem, data: Raw) -> None:
         """The provider said that the item begins."""
-        raise NotImplementedError
 
+    @abstractmethod
     def complete(self, item: OutputItem, data: Raw) -> None:
         """The item is over: emit what is missing of it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self, is_cut: bool) -> None:
         """No more will come; `is_cut` if the response did not end well."""
-        raise NotImplementedError
 
     def _unshown(self, data: Raw) -> bool:
         """Whether the item has fields without a place that were not emitted yet."""
@@ -103,22 +105,32 @@ class Item:
 
 
 class TextItem(Item):
-    """A message or a reasoning item; its parts are found by kind and index.
+    """A message or a reasoning item; its parts are found by kind and index."""
 
-    Attributes:
-        is_held: whether its text waits for the whole of it: its beginning was missed.
-    """
+    def __init__(self, emission: Emission, type_: str, id_: str | None, is_late: bool) -> None:
+        """Begin an item.
 
-    def __init__(self, emission: Emission, type_: str, id_: str | None, is_held: bool) -> None:
+        Args:
+            emission: where its events go.
+            type_: its type on the wire.
+            id_: its id, if known.
+            is_late: its beginning was missed unless it is announced.
+        """
         super().__init__(emission, type_, id_)
         self._parts: dict[tuple[Slot, int], OpenPart] = {}
+        self._last: OpenPart | None = None
         self._blocks: set[int] = set()
-        self.is_held = is_held
+        self._is_late = is_late
 
     @property
     def has_refusal(self) -> bool:
         """Whether the item holds a refusal."""
         return any(slot is REFUSAL for slot, _ in self._parts)
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether its parts wait for the finished item, because their beginning was missed."""
+        return self._is_late and not self.is_announced and not self.is_done
 
     def announce(self, item: OutputItem, data: Raw) -> None:
         """Show fields like `phase` before the text."""
@@ -130,29 +142,29 @@ class TextItem(Item):
             self._announce_text(slot, index, raw)
 
     def part(self, slot: Slot, index: int) -> OpenPart:
-        """The part at a place; a new part of a reasoning item ends the one before."""
+        """The part at a place; a new part ends the one before it if its text is known."""
         part = self._parts.get((slot, index))
         if part is None:
-            if slot.kind is PartKind.REASONING:
-                self._close_parts(is_end=False)
-            held = self.is_held and not self.is_announced
-            part = OpenPart(self._emission, slot, self.id, held)
-            self._parts[slot, index] = part
+            if self._last is not None and self._last.final:
+                self._last.close()
+            part = OpenPart(self._emission, slot, self.id, self._is_held)
+            self._parts[slot, index] = self._last = part
         return part
 
     def begin_part(self, summary: bool, index: int, data: Raw) -> None:
         """A part begins."""
         slot = SUMMARY if summary else _SLOTS.get(decode_part(data).type)
         if slot is not None:
-            part = self.part(slot, index)
-            if not part.fragments:
-                part.held = False
-            part.open()
             self._announce_text(slot, index, data)
+            part = self.part(slot, index)
+            if not part.held:
+                part.open()
 
     def end_part(self, summary: bool, index: int, data: Raw) -> None:
-        """A part is over; reasoning stays open for what the item's end brings."""
+        """A part is over; it stays open for what else may come of it."""
         slot = SUMMARY if summary else _SLOTS.get(decode_part(data).type)
+        if self._is_held:
+            return
         if slot is not None:
             self._fill(slot, index, data)
         elif index not in self._blocks:
@@ -160,8 +172,11 @@ class TextItem(Item):
             self._block(data)
 
     def cite(self, index: int, annotation: Raw) -> None:
-        """Emit an annotation of a text part."""
+        """Emit an annotation of a text part; after its end it is counted as unknown."""
         part = self.part(TEXT, index)
+        if part.closed:
+            self._emission.unknown += 1
+            return
         part.citations += 1
         self._emission.emit(Citation, part.open(), bytes(annotation))
 
@@ -171,7 +186,9 @@ class TextItem(Item):
             return
         self.is_done = True
         self.id = item.id or self.id
-        for slot, index, raw in _contents(item):
+        contents = _contents(item)
+        self._drop_held(contents)
+        for slot, index, raw in contents:
             if slot is not None:
                 self._fill(slot, index, raw)
             elif index not in self._blocks:
@@ -204,17 +221,22 @@ class TextItem(Item):
             part.log_probabilities(whole.logprobs)
         for annotation in (whole.annotations or ())[part.citations :]:
             self.cite(index, annotation)
-        if slot.kind is not PartKind.REASONING:
-            part.close()
+
+    def _drop_held(self, contents: list[tuple[Slot | None, int, Raw]]) -> None:
+        """Forget parts that waited for what is known now."""
+        for slot, index, _ in contents:
+            part = self._parts.get((slot, index)) if slot is not None else None
+            if slot is not None and part is not None and part.held and part.number is None:
+                del self._parts[slot, index]
+                self._last = None
 
     def _seal(self, encrypted: str | None) -> None:
         """Emit the opaque copy of the reasoning on its last part."""
         emission = self._emission
-        if self._parts:
+        if self._last is not None:
             if encrypted:
-                part = next(reversed(self._parts.values()))
-                part.complete()
-                emission.emit(ReasoningData, part.open(), encrypted)
+                self._last.complete()
+                emission.emit(ReasoningData, self._last.open(), encrypted)
             return
         kind = ReasoningKind.ENCRYPTED if encrypted else ReasoningKind.OMITTED
         number = emission.open_part(PartKind.REASONING, 0, kind, self.id)
@@ -222,10 +244,9 @@ class TextItem(Item):
             emission.emit(ReasoningData, number, encrypted)
         emission.close_part(number)
 
-    def _close_parts(self, is_end: bool = True) -> None:
+    def _close_parts(self) -> None:
         for part in self._parts.values():
-            if is_end or part.final:
-                part.close()
+            part.close()
 
 
 class ToolItem(Item):
@@ -268,9 +289,11 @@ class ToolItem(Item):
         """The arguments are over; if the name is not known, the finished item will tell both."""
         if name:
             self.name(call_id, name, is_whole=bool(text))
+        self._has_whole = True
         if self.call.number is not None:
             self.call.complete(text)
-            self._has_whole = True
+        elif text:
+            self.call.fragments = [text]
 
     def complete(self, item: OutputItem, data: Raw) -> None:
         """Emit what is missing, and end the call unless it may have been cut."""

@@ -25,12 +25,18 @@ from tokenline_stages.emission import Emission
 from tokenline_stages.wire.items import Comment, Done, Unknown
 
 from . import structs
-from .ending import INCOMPLETE_REASONS, incomplete_reason, read_usage, status_of, typed_error
+from .ending import (
+    INCOMPLETE_REASONS,
+    incomplete_reason,
+    read_usage,
+    reported_error,
+    status_of,
+    typed_error,
+)
 from .item_table import ItemTable
 from .items import TextItem
 from .output_items import decode_part
 from .parts import NATIVE, REFUSAL, SUMMARY, TEXT, OpenPart, Slot, arguments_text
-from .wire import read_error
 
 _TEXTS: Mapping[type, tuple[str, Slot]] = {
     structs.TextDelta: ("message", TEXT),
@@ -178,7 +184,7 @@ class ResponsesNormalizer:
 
     def _finish_text(self, item: structs.PartText) -> None:
         part = self._part(item)
-        part.complete(item.text)
+        part.tell(item.text)
         if item.logprobs and not part.has_logprobs:
             part.log_probabilities(item.logprobs)
 
@@ -240,17 +246,16 @@ class ResponsesNormalizer:
         self._items.reconcile(response.output or ())
         self._items.close(is_cut=status != "completed", is_last_cut=status == "incomplete")
         self._use(response.usage)
-        reason, raw_reason = self._reason(item, status)
-        self._emission.finish(reason, raw_reason)
-        if status == "failed":
-            error = read_error(response.error or Raw(b'"the response failed"'))
-            raise typed_error(error, self._provider)
         if status == "completed" and self._items.is_empty:
             raise EmptyResponseError(
                 f"{self._provider}: the response completed without any output; "
                 "send the request again",
                 provider=self._provider,
             )
+        reason, raw_reason = self._reason(item, status)
+        self._emission.finish(reason, raw_reason)
+        if status == "failed":
+            raise typed_error(reported_error(response), self._provider)
         self._emission.message_end(reason, status)
 
     def _reason(self, item: structs.Snapshot, status: str) -> tuple[FinishReason, str]:

@@ -163,6 +163,13 @@ class OpenPart(Fragments):
         if not self.held:
             self._emit(text)
 
+    def tell(self, whole: str | None) -> None:
+        """The provider tells the whole text, while the item goes on."""
+        if not self.held:
+            self.complete(whole)
+        elif whole:
+            self.fragments = [whole]
+
     def complete(self, whole: str | None = None) -> None:
         """The text is over: emit what is missing of it."""
         if self.final:
