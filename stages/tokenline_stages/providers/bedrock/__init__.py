@@ -1,0 +1,4 @@
+"""Amazon Bedrock: ConverseStream, and InvokeModelWithResponseStream of models not Anthropic's."""
+
+from .normalizer import BedrockNormalizer as BedrockNormalizer
+from .wire import decode as decode
