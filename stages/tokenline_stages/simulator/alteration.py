@@ -78,13 +78,11 @@ def find_event(timed: Sequence[Timed], fault: AtEvent, rng: Random) -> int:
         return min(fault.at_event, len(timed))
     if fault.after_tokens is None:
         return rng.randrange(len(timed)) if timed else 0
-    left = fault.after_tokens
-    for index, item in enumerate(timed):
-        if item.frame.when is When.TOKEN:
-            if left == 0:
-                return index
-            left -= 1
-    return len(timed)
+    tokens = [n for n, item in enumerate(timed) if item.frame.when is When.TOKEN]
+    if fault.after_tokens < len(tokens):
+        return tokens[fault.after_tokens]
+    exact = tokens and fault.after_tokens == len(tokens)
+    return tokens[-1] + 1 if exact else len(timed)
 
 
 def alter_events(

@@ -3,7 +3,8 @@
 Faults are listed in `Plan.faults` and in its JSON form by their `fault` name, such as
 `{"fault": "cut", "after_tokens": 3}`. Where a fault strikes is told by one of
 
-- `after_tokens`: after that many content events (text, reasoning, tool arguments),
+- `after_tokens`: before the content event (text, reasoning, tool arguments) that follows that
+  many of them, or right after the last,
 - `at_event`: at that event of the stream, from 0, service events included,
 - `at_byte`: at that byte of the body, inside an event if need be,
 
