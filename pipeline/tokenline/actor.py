@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from .batch import AnyBatch, Batch
 from .channel import Channel, ChannelBrokenError, EndOfChannel
 from .clock import Clock
-from .errors import StageFailedError, StreamError, UsageError
+from .errors import StageFailedError, StreamError, TokenlineError, UsageError
 from .options import Capacity, Execution
 from .record import StageKind, StageRecord
 
@@ -419,9 +419,9 @@ _PASS_ON = _PassOn()
 
 def name_stage(error: BaseException, stage: str) -> BaseException:
     """A stream error that names the stage it came from."""
-    if isinstance(error, StreamError):
-        if error.stage is None:
-            error.stage = stage
+    if isinstance(error, StreamError) and error.stage is None:
+        error.stage = stage
+    if isinstance(error, TokenlineError):
         return error
     failure = StageFailedError(
         f"stage {stage!r} raised {type(error).__name__}: {error}", stage=stage

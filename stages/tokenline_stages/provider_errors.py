@@ -102,6 +102,18 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
 )
 
 
+_CURES: dict[type[ProviderError], str] = {
+    AuthenticationError: "check the API key",
+    PermissionDeniedError: "check what this key may do",
+    CreditsError: "check the account's credit and quota",
+    NotFoundError: "check the model name and the base URL",
+    RateLimitError: "wait and send it again",
+    OverloadedError: "wait and send it again",
+    ServerError: "send it again later",
+    ContextOverflowError: "shorten the input",
+}
+
+
 def _class_of(message: str, status: int | None, code: str | None) -> type[ProviderError]:
     by_code = _BY_CODE.get(code or "")
     if by_code is not None and by_code is not BadRequestError:
@@ -140,7 +152,11 @@ def provider_error(
     """
     error_type = _class_of(message, status, code)
     label = " ".join(str(x) for x in (status, code) if x is not None)
+    cure = _CURES.get(error_type)
+    if retry_after_s is not None:
+        cure = f"wait {retry_after_s:g} s and send it again"
     text = f"{provider}: {message}" + (f" ({label})" if label else "")
+    text += f"; {cure}" if cure else ""
     return error_type(
         text,
         provider=provider,

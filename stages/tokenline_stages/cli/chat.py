@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from tokenline.errors import UsageError
 from tokenline.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
 from tokenline.run import Run
 from tokenline_stages.connection import connect
@@ -30,7 +31,11 @@ async def show_events(run: Run, console: Console) -> None:
     def say(text: str, style: str | None = None) -> None:
         console.print(text, end="", style=style, markup=False, highlight=False, soft_wrap=True)
 
+    last: type | None = None
     async for event in run:
+        if last is ReasoningDelta and type(event) is TextDelta:
+            say("\n")
+        last = type(event) if isinstance(event, (TextDelta, ReasoningDelta)) else last
         match event:
             case TextDelta():
                 say(event.text)
@@ -47,9 +52,18 @@ async def show_events(run: Run, console: Console) -> None:
     console.print()
 
 
-async def _chat(provider: str, payload: dict[str, Any], base_url: str | None, quiet: bool) -> None:
+async def _chat(
+    provider: str,
+    payload: dict[str, Any],
+    access: dict[str, Any],
+    headers: dict[str, str],
+    quiet: bool,
+) -> None:
     console = Console()
-    async with connect(provider, base_url=base_url) as connection, connection.run(payload) as run:
+    async with (
+        connect(provider, **access) as connection,
+        connection.run(payload, headers=headers) as run,
+    ):
         await show_events(run, console)
     if run.record is not None and not quiet:
         show_run(Console(stderr=True), run.record)
@@ -61,13 +75,34 @@ async def _chat(provider: str, payload: dict[str, Any], base_url: str | None, qu
 @click.option("--model", required=True, help="Model name, as the provider knows it.")
 @click.option("--base-url", default=None, help="Another address; else the SDK's variable.")
 @click.option("--max-tokens", default=1024, show_default=True, help="Where the API needs a bound.")
+@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Extra HTTP header.")
+@click.option("--retries", default=2, show_default=True, help="Of opening the stream.")
 @click.option("--quiet", is_flag=True, help="The answer only, no tables.")
 def command(
-    prompt: str, provider: str, model: str, base_url: str | None, max_tokens: int, quiet: bool
+    prompt: str,
+    provider: str,
+    model: str,
+    base_url: str | None,
+    max_tokens: int,
+    headers: tuple[str, ...],
+    retries: int,
+    quiet: bool,
 ) -> None:
     """Send PROMPT, print the answer as it comes, then the TTFT breakdown (on stderr).
 
     Keys and addresses come from the providers' own variables: OPENAI_API_KEY, OPENAI_BASE_URL,
     ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL ...
     """
-    asyncio.run(_chat(provider, payload_for(provider, model, prompt, max_tokens), base_url, quiet))
+    payload = payload_for(provider, model, prompt, max_tokens)
+    access = {"base_url": base_url, "max_retries": retries}
+    asyncio.run(_chat(provider, payload, access, _read_headers(headers), quiet))
+
+
+def _read_headers(headers: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for header in headers:
+        name, separator, value = header.partition("=")
+        if not separator or not name:
+            raise UsageError(f"--header {header!r} is not of the form NAME=VALUE")
+        found[name] = value
+    return found

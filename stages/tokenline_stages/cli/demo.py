@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 import msgspec
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.tree import Tree
 
 from tokenline.record import RunRecord
+from tokenline.telemetry import OTelTelemetry, default_telemetry
 from tokenline_stages.connection import Connection, connect
 from tokenline_stages.simulator import Plan, Simulator
 
@@ -60,9 +69,12 @@ async def _play(scene: Scene, connection: Connection, console: Console) -> RunRe
 
 
 def _comparison(records: list[tuple[Scene, RunRecord]]) -> Table:
-    table = Table(title="all requests (ms from issuing the request)", title_justify="left")
+    table = Table(
+        title="all requests (ms; first of each, from issuing the request)", title_justify="left"
+    )
+    table.box = SIMPLE_HEAD
     table.add_column("request")
-    for heading in ("headers", "first token", "first answer", "first delivery", "end", "our side"):
+    for heading in ("headers", "token", "answer", "delivery", "end", "ours"):
         table.add_column(heading, justify="right")
     for scene, record in records:
         timings = record.timings
@@ -80,11 +92,37 @@ def _comparison(records: list[tuple[Scene, RunRecord]]) -> Table:
     return table
 
 
+def _spans_in_memory() -> tuple[OTelTelemetry, InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return OTelTelemetry(provider, NoOpMeterProvider()), exporter
+
+
+def _span_tree(spans: Sequence[ReadableSpan]) -> Tree:
+    """The last request's spans, as a back-end would show them."""
+    root = [span for span in spans if span.parent is None][-1]
+    tree = Tree(f"{root.name}  {_milliseconds(root)} ms  {root.kind.name}")
+    for span in spans:
+        if span.parent is not None and root.context and span.parent == root.context:
+            work_s = (span.attributes or {}).get("tokenline.stage.time.processing", 0.0)
+            tree.add(f"{span.name}  {_milliseconds(span)} ms, of it processing {work_s:.6f} s")
+    return tree
+
+
+def _milliseconds(span: ReadableSpan) -> str:
+    return ms((span.end_time or 0) - (span.start_time or 0))
+
+
 async def _demo(console: Console) -> None:
+    spans, exporter = _spans_in_memory()
+    exporting = any(name.startswith("OTEL_EXPORTER_OTLP") for name in os.environ)
+    telemetry = default_telemetry() if exporting else spans
     async with Simulator(Plan()) as simulator:
         bases = {"openai": simulator.openai_base_url, "anthropic": simulator.anthropic_base_url}
         connections = {
-            name: connect(name, api_key="demo", base_url=base) for name, base in bases.items()
+            name: connect(name, api_key="demo", base_url=base, telemetry=telemetry)
+            for name, base in bases.items()
         }
         for name, connection in connections.items():
             await _warm_up(name, connection)
@@ -95,6 +133,10 @@ async def _demo(console: Console) -> None:
             await connection.aclose()
     console.rule("comparison", align="left")
     console.print(_comparison(records))
+    if telemetry is spans:
+        spans.flush(1.0)
+        console.rule("OpenTelemetry spans of the last request", align="left")
+        console.print(_span_tree(exporter.get_finished_spans()))
 
 
 async def _warm_up(name: str, connection: Connection) -> None:

@@ -3,17 +3,21 @@
 How the times add up: from issuing the request to the end of the response, duration = provider
 (the source waiting for headers and bytes) + stages (the sum of their processing) + blocked
 (waiting for room in a queue) + other (event loop, queue hand-over, everything not in a stage).
+
+Columns: work = processing; wait = no input (the source: the provider); queued = time that batches
+lay in its inbox; blocked = no room downstream; high = most items that ever lay in the inbox.
 """
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from tokenline.record import RunRecord, StageKind, StageRecord
 
-BAR_WIDTH = 48
+BAR_WIDTH = 50
 _OUTSIDE = (StageKind.CONSUMER, StageKind.TRACE_EMITTER)
 
 
@@ -25,21 +29,29 @@ def ms(ns: int | None, digits: int = 3) -> str:
 def breakdown(record: RunRecord) -> Table:
     """The five TTFT flavours, each from issuing the request, and what each step added."""
     timings = record.timings
-    table = Table(title=f"{_title(record)}: time to ...", title_justify="left", expand=False)
+    table = Table(
+        title=f"{_title(record)}: time to ...",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for heading in ("stamp", "ms", "+ ms", "stopped by"):
         table.add_column(heading, justify="left" if heading in ("stamp", "stopped by") else "right")
     setup_ns = timings.request_ns - timings.started_ns if timings.request_ns else None
     table.add_row("(set-up before it)", ms(setup_ns), "", "client ready, request issued")
+    if timings.request_ns is None:
+        return table
     previous = timings.request_ns
-    for name, stamp, stopped_by in (
+    stamps = [
         ("headers", timings.headers_ns, "response headers received"),
         ("first chunk", timings.first_chunk_ns, "first provider event decoded"),
         ("first token", timings.first_token_ns, "first text, reasoning or tool call"),
-        ("first answer token", timings.first_answer_ns, "first content that is not reasoning"),
-        ("first delivery", timings.first_delivery_ns, "first content handed to the caller"),
-        ("end", timings.ended_ns, "response received and accumulated"),
-    ):
-        if stamp is None or timings.request_ns is None or previous is None:
+        ("first answer token", timings.first_answer_ns, "first content, reasoning apart"),
+        ("first delivery", timings.first_delivery_ns, "first content given to the caller"),
+        ("end", timings.ended_ns, "response received, accumulated"),
+    ]
+    for name, stamp, stopped_by in sorted(stamps, key=lambda row: row[1] or timings.closed_ns):
+        if stamp is None:
             table.add_row(name, "-", "-", stopped_by)
             continue
         table.add_row(name, ms(stamp - timings.request_ns), ms(stamp - previous), stopped_by)
@@ -49,20 +61,21 @@ def breakdown(record: RunRecord) -> Table:
 
 def stage_table(record: RunRecord) -> Table:
     """Every stage with its times and its queue."""
-    table = Table(title="stages (ms)", title_justify="left", expand=False)
-    for heading in ("stage", "batches", "in", "out"):
-        table.add_column(heading, justify="left" if heading == "stage" else "right")
-    for heading in ("processing", "waiting", "queue wait", "blocked", "high-water"):
-        table.add_column(heading, justify="right")
+    table = Table(
+        title="stages (times in ms)", title_justify="left", box=SIMPLE_HEAD, pad_edge=False
+    )
+    table.add_column("stage", no_wrap=True)
+    for heading in ("in", "out", "reads", "work", "wait", "queued", "blocked", "high"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for stage in record.stages:
         mark = f"{stage.high_water_items}/{stage.capacity_items}" if stage.capacity_items else "-"
         table.add_row(
             stage.name,
-            str(stage.batches),
             str(stage.items_in),
             str(stage.items_out),
+            str(stage.batches),
             ms(stage.processing_ns),
-            ms(stage.idle_ns),
+            ms(stage.idle_ns, 1),
             ms(stage.queue_wait_ns),
             ms(stage.blocked_ns),
             mark,
@@ -82,9 +95,9 @@ def account(record: RunRecord) -> str:
     blocked = sum(stage.blocked_ns for stage in inside)
     other = duration - provider - stages - blocked
     return (
-        f"duration {ms(duration)} ms = provider {ms(provider)} + stages {ms(stages)}"
+        f"{ms(duration)} ms = provider {ms(provider)} + stages {ms(stages)}"
         f" + blocked {ms(blocked)} + other {ms(other)}"
-        f"   ({_percent(duration - provider, duration)} on our side)"
+        f" ({_percent(duration - provider, duration)} ours)"
     )
 
 
@@ -94,9 +107,9 @@ def waterfall(record: RunRecord) -> Text:
     start = timings.request_ns or timings.started_ns
     span = max(1, timings.closed_ns - start)
     lines = Text()
-    lines.append(f"{'':<16}0 ms{ms(span, 1) + ' ms':>{BAR_WIDTH - 4}}\n", style="dim")
+    lines.append(f"{'':<14}0 ms{ms(span, 1) + ' ms':>{BAR_WIDTH - 4}}\n", style="dim")
     for stage in record.stages:
-        lines.append(f"{stage.name:<16}")
+        lines.append(f"{stage.name:<14}")
         lines.append_text(_bar(stage, start, span))
         lines.append(f" {ms(stage.processing_ns)} ms\n", style="dim")
     return lines + _marks(record, start, span)
@@ -117,6 +130,10 @@ def as_group(record: RunRecord) -> RenderableType:
         waterfall(record),
         Text(_summary(record)),
     )
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
 
 
 def _title(record: RunRecord) -> str:
@@ -158,10 +175,10 @@ def _marks(record: RunRecord, start_ns: int, span_ns: int) -> Text:
     line = ""
     for cell in sorted(cells):
         line += " " * (cell - len(line)) + cells[cell]
-    text = Text(f"{'':<16}")
+    text = Text(f"{'':<14}")
     text.append(f"{line:<{BAR_WIDTH}}\n", style="yellow")
     text.append(
-        f"{'':<16}H headers  C first chunk  T first token  A first answer  D first delivery\n",
+        f"{'':<14}H headers  C chunk  T token  A answer  D delivery\n",
         style="dim",
     )
     return text

@@ -52,11 +52,15 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     """
 
     def __init__(self, verify: ssl.SSLContext | None = None) -> None:
-        context = verify if verify is not None else httpx2.create_ssl_context()
+        self._verify = verify
+        self._session: aiohttp.ClientSession | None = None
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        context = self._verify if self._verify is not None else httpx2.create_ssl_context()
         connector = aiohttp.TCPConnector(
             limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S, ssl=context
         )
-        self._session = aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             connector=connector,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -73,6 +77,8 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             httpx2.TimeoutException: no connection in time.
             httpx2.TransportError: no connection, or it broke.
         """
+        if self._session is None:
+            self._session = self._open_session()
         limits = request.extensions.get("timeout") or {}
         timeout = aiohttp.ClientTimeout(
             total=None, connect=limits.get("pool"), sock_connect=limits.get("connect")
@@ -103,4 +109,5 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        if self._session is not None:
+            await self._session.close()

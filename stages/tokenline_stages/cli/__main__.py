@@ -1,0 +1,5 @@
+"""`python -m tokenline_stages.cli`."""
+
+from .app import main
+
+main()
