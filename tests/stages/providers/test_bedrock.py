@@ -41,9 +41,10 @@ from tokenline.events import (
 )
 from tokenline.options import Limits
 from tokenline.result import BlockPart, ReasoningPart, Result, TextPart, ToolCall
-from tokenline.stage import StepContext
+from tokenline.stage import RawChunk, StepContext
 from tokenline_stages.accumulator import Accumulator
-from tokenline_stages.providers.bedrock import BedrockNormalizer, decode
+from tokenline_stages.parser import EventStreamParser
+from tokenline_stages.providers.bedrock import BedrockNormalizer, decode, wire
 from tokenline_stages.providers.bedrock.vocabulary import FINISH_REASONS, read_usage
 from tokenline_stages.wire.aws_eventstream import EventStreamDecoder, Frame, encode_frame
 
@@ -56,13 +57,20 @@ ENDED = [name for name in VECTORS if name != "converse_exception.jsonl"]
 def run(
     chunks: Iterable[bytes], context: StepContext = CONTEXT
 ) -> tuple[list[Event], TokenlineError | None]:
-    decoder = EventStreamDecoder(context.limits)
+    parser: EventStreamParser[wire.Item] = EventStreamParser(decode, context, "aws.bedrock")
     normalizer = BedrockNormalizer(context)
     out: list[Event] = []
+    items: list[Any] = []
     try:
         for chunk in chunks:
-            normalizer.feed([decode(frame) for frame in decoder.feed(chunk)], 0, out)
-        normalizer.feed([decode(frame) for frame in decoder.finish()], 0, out)
+            items = []
+            try:
+                parser.feed([RawChunk(chunk)], 0, items)
+            finally:
+                normalizer.feed(items, 0, out)
+        items = []
+        parser.finish(0, items)
+        normalizer.feed(items, 0, out)
         normalizer.finish(0, out)
     except TokenlineError as error:
         return out, error
@@ -451,9 +459,7 @@ def test_unknown_input(unknown: bytes) -> None:
         ("contentBlockDelta", b"{"),
         ("contentBlockDelta", b"[]"),
         ("contentBlockDelta", b'{"delta": {"text": 5}}'),
-        ("contentBlockDelta", b'{"delta": {"text": "\xff"}}'),
         ("contentBlockStart", b'{"start": {"toolUse": 5}}'),
-        ("contentBlockStart", b'{"start": {"\xff": 5}}'),
         ("chunk", b'{"bytes": "%"}'),
         ("chunk", chunk_payload(b"{")),
         ("chunk", chunk_payload(b'{"outputText": 5}')),
@@ -461,6 +467,13 @@ def test_unknown_input(unknown: bytes) -> None:
 )
 def test_malformed(type_: str, payload: bytes) -> None:
     assert isinstance(run([event(type_, payload)])[1], MalformedStreamError)
+
+
+def test_half_a_character_does_not_end_the_stream() -> None:
+    said = b'{"contentBlockIndex": 0, "delta": {"text": "a\\ud83d"}}'
+    assert fold(run_frames(event("contentBlockDelta", said), stop())).text == "a\ufffd"
+    invoked = b'{"outputText": "a\\ud83d", "completionReason": "FINISH"}'
+    assert fold(run_frames(event("chunk", chunk_payload(invoked)))).text == "a\ufffd"
 
 
 def test_limits() -> None:

@@ -42,12 +42,11 @@ from tokenline.events import (
 )
 from tokenline.options import Limits
 from tokenline.result import BlockPart, ReasoningPart, Result, TextPart
-from tokenline.stage import StepContext
+from tokenline.stage import RawChunk, StepContext
 from tokenline_stages.accumulator import Accumulator
+from tokenline_stages.parser import SseParser
 from tokenline_stages.providers.gemini import GeminiNormalizer, decode, wire
 from tokenline_stages.providers.gemini.vocabulary import FINISH_REASONS
-from tokenline_stages.wire.items import Comment
-from tokenline_stages.wire.sse import COMMENT, SseDecoder
 
 DATA = Path(__file__).parents[2] / "data" / "gemini"
 CONTEXT = StepContext(message_id="m1")
@@ -57,21 +56,24 @@ VECTORS = sorted(path.name for path in DATA.glob("*.sse"))
 def run(
     chunks: Iterable[bytes], context: StepContext = CONTEXT
 ) -> tuple[list[Event], TokenlineError | None]:
-    decoder = SseDecoder(context.limits)
+    parser: SseParser[wire.Item] = SseParser(decode, context, "gcp.gemini")
     normalizer = GeminiNormalizer(context)
     out: list[Event] = []
+    items: list[Any] = []
     try:
         for chunk in chunks:
-            normalizer.feed([item(*pair) for pair in decoder.feed(chunk)], 0, out)
-        normalizer.feed([item(*pair) for pair in decoder.finish()], 0, out)
+            items = []
+            try:
+                parser.feed([RawChunk(chunk)], 0, items)
+            finally:
+                normalizer.feed(items, 0, out)
+        items = []
+        parser.finish(0, items)
+        normalizer.feed(items, 0, out)
         normalizer.finish(0, out)
     except TokenlineError as error:
         return out, error
     return out, None
-
-
-def item(name: str, data: bytes) -> wire.Item | Comment:
-    return Comment(data) if name == COMMENT else decode(name, data)
 
 
 def run_chunk(*objects: object, context: StepContext = CONTEXT) -> list[Event]:
@@ -441,13 +443,32 @@ def test_nulls_are_nothing() -> None:
         b'{"candidates": 5}',
         b'{"candidates": [{"content": {"parts": [{"text": 1}]}}]}',
         b'{"candidates": [{"content": {"parts": [{"text": "\xff"}]}}]}',
-        b'{"candidates": [{"content": {"parts": [{"\xff": {}}]}}]}',
-        b'{"candidates": [{"content": {"parts": [{"functionCall": {"args": "\xff"}}]}}]}',
-        b'{"candidates": [{"content": {"parts": [{"executableCode": {"id": "\xff"}}]}}]}',
     ],
 )
 def test_malformed(data: bytes) -> None:
-    assert isinstance(run([b"data: " + data + b"\n\n"])[1], MalformedStreamError)
+    with pytest.raises(MalformedStreamError):
+        decode("", data)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b'{"\xff": {}}',
+        b'{"functionCall": {"args": "\xff"}}',
+        b'{"executableCode": {"id": "\xff"}}',
+    ],
+)
+def test_malformed_part(part: bytes) -> None:
+    chunk = decode("", b'{"candidates": [{"content": {"parts": [' + part + b"]}}]}")
+    with pytest.raises(MalformedStreamError):
+        GeminiNormalizer(CONTEXT).feed([chunk], 0, [])
+
+
+def test_half_a_character_does_not_end_the_stream() -> None:
+    body = sse(answer({"text": "a"})).replace(b'"a"', b'"a\\ud83d"')
+    events, error = run([body])
+    assert error is None
+    assert fold(events).text == "a\ufffd"
 
 
 @pytest.mark.parametrize("key", [b'"x"', b'"candidates":[{"content":{"parts":[{"inlineData"'])

@@ -36,11 +36,11 @@ from tokenline.events import (
 )
 from tokenline.options import Limits
 from tokenline.result import BlockPart, Result
-from tokenline.stage import StepContext
+from tokenline.stage import RawChunk, StepContext
 from tokenline_stages.accumulator import Accumulator
-from tokenline_stages.providers.ollama import OllamaNormalizer, decode
+from tokenline_stages.parser import NdjsonParser
+from tokenline_stages.providers.ollama import OllamaNormalizer, decode, wire
 from tokenline_stages.providers.ollama.normalizer import FINISH_REASONS
-from tokenline_stages.wire.ndjson import NdjsonDecoder
 
 DATA = Path(__file__).parents[2] / "data" / "ollama"
 CONTEXT = StepContext(message_id="m1")
@@ -50,13 +50,20 @@ VECTORS = sorted(path.name for path in DATA.glob("*.ndjson"))
 def run(
     chunks: Iterable[bytes], context: StepContext = CONTEXT
 ) -> tuple[list[Event], TokenlineError | None]:
-    decoder = NdjsonDecoder(context.limits)
+    parser: NdjsonParser[wire.Item] = NdjsonParser(decode, context, "ollama")
     normalizer = OllamaNormalizer(context)
     out: list[Event] = []
+    items: list[Any] = []
     try:
         for chunk in chunks:
-            normalizer.feed([decode(line) for line in decoder.feed(chunk)], 0, out)
-        normalizer.feed([decode(line) for line in decoder.finish()], 0, out)
+            items = []
+            try:
+                parser.feed([RawChunk(chunk)], 0, items)
+            finally:
+                normalizer.feed(items, 0, out)
+        items = []
+        parser.finish(0, items)
+        normalizer.feed(items, 0, out)
         normalizer.finish(0, out)
     except TokenlineError as error:
         return out, error
@@ -277,8 +284,8 @@ def test_unknown_lines() -> None:
 def test_nothing_follows_the_end() -> None:
     normalizer = OllamaNormalizer(CONTEXT)
     out: list[Event] = []
-    normalizer.feed([decode(ndjson(chat("a", done=True)))], 0, out)
-    normalizer.feed([decode(ndjson(chat("b")))], 0, out)
+    normalizer.feed([decode("", ndjson(chat("a", done=True)))], 0, out)
+    normalizer.feed([decode("", ndjson(chat("b")))], 0, out)
     normalizer.finish(0, out)
     assert isinstance(out[-1], MessageEnd)
     assert normalizer.unknown == 1
@@ -294,12 +301,26 @@ def test_nothing_follows_the_end() -> None:
         b'{"message": 1}',
         b'{"message": {"content": "\xff"}}',
         b'{"\xff": 1}',
-        b'{"message": {"tool_calls": [{"function": {"arguments": "\xff"}}]}}',
-        b'{"message": {"tool_calls": [{"function": {"arguments": {"a": "\xff"}}}]}}',
     ],
 )
 def test_malformed(line: bytes) -> None:
-    assert isinstance(run([line + b"\n"])[1], MalformedStreamError)
+    with pytest.raises(MalformedStreamError):
+        decode("", line)
+
+
+@pytest.mark.parametrize("arguments", [b'"\xff"', b'{"a": "\xff"}'])
+def test_malformed_arguments(arguments: bytes) -> None:
+    call = b'{"function": {"arguments": ' + arguments + b"}}"
+    line = decode("", b'{"message": {"tool_calls": [' + call + b"]}}")
+    with pytest.raises(MalformedStreamError):
+        OllamaNormalizer(CONTEXT).feed([line], 0, [])
+
+
+def test_half_a_character_does_not_end_the_stream() -> None:
+    body = ndjson(chat("a", done=True)).replace(b'"a"', b'"a\\ud83d"')
+    events, error = run([body])
+    assert error is None
+    assert fold(events).text == "a\ufffd"
 
 
 def test_limits() -> None:

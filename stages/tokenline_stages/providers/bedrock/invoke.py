@@ -22,7 +22,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw, field
 
+from tokenline.errors import MalformedStreamError
 from tokenline_stages.wire.items import Unknown
+from tokenline_stages.wire.json_text import mend_text
 
 from .converse import (
     ABSENT,
@@ -143,7 +145,10 @@ def read_chunk(data: bytes) -> Chunk | Unknown:
         MalformedStreamError: not JSON, or a known member of an impossible type.
         LimitExceededError: JSON nested deeper than the decoder can follow.
     """
-    shape = read(_shape, data)
+    try:
+        shape = read(_shape, data)
+    except MalformedStreamError:
+        shape = read(_shape, mend_text(data))
     items = (*_events(shape, data), *_content(shape), *_end(shape))
     if not items and shape == _Shape():
         return Unknown("chunk", data)

@@ -71,8 +71,12 @@ _text = msgspec.json.Decoder(str)
 _members = msgspec.json.Decoder(dict[str, Raw])
 
 
-def decode(line: bytes) -> Item:
+def decode(name: str, line: bytes) -> Item:
     """Read one line.
+
+    Args:
+        name: empty; lines have no names.
+        line: the line's JSON.
 
     Raises:
         MalformedStreamError: not a JSON object, or a known field of an impossible type.
@@ -87,7 +91,7 @@ def decode(line: bytes) -> Item:
         and item.thinking is None
     ):
         members: dict[str, Raw] = _read(_members, line)
-        return Unknown(next(iter(members), "line"), line)
+        return Unknown(next(iter(members), name or "line"), line)
     return item
 
 
