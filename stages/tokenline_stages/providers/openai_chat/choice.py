@@ -1,6 +1,7 @@
 """One choice of a chat stream: its deltas as parts, in the order of time."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -13,9 +14,11 @@ from tokenline.events import (
     ProviderBlock,
     ProviderDelta,
     ReasoningData,
+    ReasoningDelta,
     ReasoningKind,
     ReasoningSignature,
     RefusalDelta,
+    TextDelta,
 )
 from tokenline.stage import StepContext
 from tokenline_stages.emission import Emission
@@ -23,10 +26,15 @@ from tokenline_stages.emission import Emission
 from .chunk import Choice, ContentPart, Delta, ReasoningDetail
 from .finish_reasons import CLEAN, read_reason
 from .lenient import read, read_signature, text_of
-from .quirks import Quirks
+from .quirks import REASONING_FIELDS, Quirks
 from .think_tags import ThinkTags
 from .tool_calls import ToolCalls
 from .tool_names import DeclaredNames
+
+FastWay = tuple[int | None, int, type[TextDelta] | type[ReasoningDelta] | None, ToolCalls | None]
+"""Number of the choice, its open part, that part's event, or its tool calls if none is open."""
+
+NO_FAST_WAY: FastWay = (None, -1, None, None)
 
 _NOTHING = frozenset({b"", b"null", b"[]", b"{}", b'""'})
 _AUDIO = "audio"
@@ -94,9 +102,19 @@ class ChoiceNormalizer:
         return self._pending is not None or self.raw_reason is not None
 
     @property
-    def fast(self) -> bool:
-        """Whether plain text may go straight to the open part."""
-        return self.kind is PartKind.TEXT and self._think is None
+    def fast_way(self) -> FastWay:
+        """Where text, reasoning or fragments of tool calls may go without more ado."""
+        if self.kind is None:
+            return (self.index, -1, None, self._calls)
+        if self.kind is PartKind.TEXT and self._think is None:
+            return (self.index, self.part, TextDelta, None)
+        if (
+            self.kind is PartKind.REASONING
+            and self._reasoning is ReasoningKind.NATIVE
+            and self._quirks.reasoning_fields == REASONING_FIELDS
+        ):
+            return (self.index, self.part, ReasoningDelta, None)
+        return NO_FAST_WAY
 
     def take(self, choice: Choice) -> None:
         """Take what one chunk says of this choice.
@@ -146,6 +164,7 @@ class ChoiceNormalizer:
 
     def add_block(self, type_: str, data: bytes) -> None:
         """Emit a provider's block as a part of its own."""
+        self._close()
         part = self._open(PartKind.BLOCK)
         self._emission.emit(ProviderBlock, part, type_, data, None, self.index)
         self._close()
@@ -156,21 +175,10 @@ class ChoiceNormalizer:
         self._close()
 
     def _take_delta(self, delta: Delta) -> bool:
-        thinking = False
         wrote = self._take_reasoning(delta)
-        if delta.extra_content is not None:
-            google = delta.extra_content.get("google")
-            thinking = isinstance(google, dict) and google.get("thought") is True
-        content = delta.content
-        if content:
+        if delta.content:
             wrote = True
-            if isinstance(content, list):
-                for raw in content:
-                    self._take_part(raw)
-            elif thinking:
-                self._reason(content)
-            else:
-                self._write(content)
+            self._take_content(delta.content, delta.extra_content)
         if delta.refusal:
             wrote = True
             part = self._open(PartKind.REFUSAL)
@@ -178,28 +186,37 @@ class ChoiceNormalizer:
         if delta.tool_calls or delta.function_call is not None:
             wrote = True
             self._call_tools(delta)
-        return self._take_rare(delta) or wrote
-
-    def _take_rare(self, delta: Delta) -> bool:
-        wrote = False
-        if delta.annotations:
+        if delta.annotations or delta.audio or delta.images or delta.executed_tools:
             wrote = True
-            self.cite(delta.annotations)
-        if delta.audio:
-            wrote = True
-            part = self._open(PartKind.BLOCK)
-            data = msgspec.json.encode(delta.audio)
-            self._emission.emit(ProviderDelta, part, _AUDIO, data, self.index)
-        for type_, blocks in (("image", delta.images), ("executed_tool", delta.executed_tools)):
-            for block in blocks or ():
-                wrote = True
-                self.add_block(type_, bytes(block))
+            self._take_rare(delta)
         signature = read_signature(delta.extra_content)
         if signature:
             wrote = True
             part = self.part if self.kind is not None else self._open_text()
             self._emission.emit(ReasoningSignature, part, signature, self.index)
         return wrote
+
+    def _take_content(self, content: str | list[Raw], extra: dict[str, Any] | None) -> None:
+        if isinstance(content, list):
+            for raw in content:
+                self._take_part(raw)
+            return
+        google = extra.get("google") if extra else None
+        if isinstance(google, dict) and google.get("thought") is True:
+            self._reason(content)
+        else:
+            self._write(content)
+
+    def _take_rare(self, delta: Delta) -> None:
+        if delta.annotations:
+            self.cite(delta.annotations)
+        if delta.audio:
+            part = self._open(PartKind.BLOCK)
+            data = msgspec.json.encode(delta.audio)
+            self._emission.emit(ProviderDelta, part, _AUDIO, data, self.index)
+        for type_, blocks in (("image", delta.images), ("executed_tool", delta.executed_tools)):
+            for block in blocks or ():
+                self.add_block(type_, bytes(block))
 
     def _call_tools(self, delta: Delta) -> None:
         if self._calls is None:

@@ -29,12 +29,12 @@ from typing import Any, NoReturn
 from msgspec.json import encode
 
 from tokenline.errors import EmptyResponseError, LimitExceededError, StreamCutError
-from tokenline.events import Event, TextDelta
+from tokenline.events import Event, ReasoningDelta
 from tokenline.stage import StepContext
 from tokenline_stages.emission import Emission
 from tokenline_stages.wire.items import Comment, Done, Unknown
 
-from .choice import ChoiceNormalizer
+from .choice import NO_FAST_WAY, ChoiceNormalizer, FastWay
 from .chunk import ChatChunk, Choice, ErrorChunk
 from .failures import read_failure, typed_error
 from .lenient import write
@@ -66,8 +66,7 @@ class ChatNormalizer:
         "_current",
         "_emission",
         "_ended",
-        "_fast_index",
-        "_fast_part",
+        "_fast_way",
         "_id",
         "_model",
         "_omitted",
@@ -83,8 +82,8 @@ class ChatNormalizer:
         self._emission = Emission(context)
         self._choices: dict[int, ChoiceNormalizer] = {}
         self._current: ChoiceNormalizer | None = None
-        self._fast_index: int | None = None
-        self._fast_part = -1
+        # Choice, open part, its event, and the tool calls if there is no open part.
+        self._fast_way: FastWay = NO_FAST_WAY
         self._id: str | None = None
         self._model: str | None = None
         self._usage = UsageLedger()
@@ -99,21 +98,19 @@ class ChatNormalizer:
         emission.begin(recv_ns, out)
         message_id = emission.message_id
         append = out.append
-        index, part, seq = self._fast_index, self._fast_part, emission.seq
+        index, part, event, calls = self._fast_way
+        seq = emission.seq
         for item in items:
             if type(item) is ChatChunk:
                 choices = item.choices
                 if choices is not None and len(choices) == 1:
                     choice = choices[0]
                     delta = choice.delta
-                    # Text and nothing else, going on in the part that is open: the usual chunk.
+                    # Nothing but text, reasoning or arguments: nearly every chunk.
                     if (
                         choice.index == index
                         and delta is not None
                         and choice.finish_reason is None
-                        and delta.tool_calls is None
-                        and delta.reasoning_content is None
-                        and delta.reasoning is None
                         and delta.reasoning_details is None
                         and item.usage is None
                         and choice.logprobs is None
@@ -130,14 +127,25 @@ class ChatNormalizer:
                         and item.search_results is None
                         and item.x_groq is None
                     ):
-                        text = delta.content
-                        if text and type(text) is str:
-                            append(TextDelta(seq, recv_ns, message_id, part, text, index))
-                            seq += 1
-                            continue
+                        text: object = delta.content
+                        other: object = delta.reasoning_content or delta.reasoning
+                        if delta.tool_calls:
+                            if calls is not None and not text and not other:
+                                emission.seq = seq
+                                calls.take(delta.tool_calls)
+                                seq = emission.seq
+                                continue
+                        else:
+                            if event is ReasoningDelta:
+                                text, other = other, text
+                            if text and not other and event is not None and type(text) is str:
+                                append(event(seq, recv_ns, message_id, part, text, index))
+                                seq += 1
+                                continue
             emission.seq = seq
             self._take(item)
-            index, part, seq = self._fast_index, self._fast_part, emission.seq
+            index, part, event, calls = self._fast_way
+            seq = emission.seq
         emission.seq = seq
 
     def finish(self, recv_ns: int, out: list[Event]) -> None:
@@ -181,14 +189,15 @@ class ChatNormalizer:
         if not chunk.choices:
             for state in self._choices.values():
                 state.finish()
-        self._take_extras(chunk)
+        if chunk.citations or chunk.search_results or chunk.moderation:
+            self._take_extras(chunk)
         groq = chunk.x_groq
         usage = chunk.usage or (groq and _groq_usage(groq))
         if usage:
             self._take_usage(usage)
         if groq and groq.get("error"):
             self._fail(read_failure(groq["error"], write(groq), groq))
-        self._find_fast_way()
+        self._fast_way = NO_FAST_WAY if self._current is None else self._current.fast_way
 
     def _take_choice(self, choice: Choice) -> None:
         state = self._choices.get(choice.index)
@@ -243,13 +252,6 @@ class ChatNormalizer:
             self._current = self._open_choice(0)
         return self._choices[min(self._choices)]
 
-    def _find_fast_way(self) -> None:
-        state = self._current
-        if state is not None and state.fast:
-            self._fast_index, self._fast_part = state.index, state.part
-        else:
-            self._fast_index = None
-
     def _end(self) -> None:
         choices = self._choices.values()
         for choice in choices:
@@ -263,6 +265,7 @@ class ChatNormalizer:
         self._add_rest()
         first = self._first()
         self._ended = True
+        self._fast_way = NO_FAST_WAY
         self._emission.message_end(first.reason, first.raw_reason)
 
     def _break_off(self) -> None:
@@ -272,6 +275,7 @@ class ChatNormalizer:
         if self._choices:
             self._add_rest()
         self._ended = True
+        self._fast_way = NO_FAST_WAY
 
     def _add_rest(self) -> None:
         if self._omitted:

@@ -66,7 +66,6 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             "https://openrouter.ai/api/v1",
             "OPENROUTER_API_KEY",
             proxy=False,
-            reasoning_fields=("reasoning", "reasoning_content"),
         ),
         "groq": Quirks("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", proxy=False),
         "mistral": Quirks(
