@@ -129,9 +129,7 @@ class SseDecoder:
         return self.found
 
     def _is_clean(self) -> bool:
-        return not (
-            self._tail or self._after_cr or self._fresh or self._name or self._data is not None
-        )
+        return self._start == self._consumed and not (self._after_cr or self._fresh)
 
     def _strip_bom(self, data: bytes) -> bytes:
         data = self._take_tail() + data

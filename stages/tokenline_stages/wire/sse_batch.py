@@ -37,20 +37,23 @@ def split_events(read: bytes, names: dict[bytes, str]) -> list[tuple[str, bytes]
     """
     if read[-2:] == b"\n\n":
         separators = _BY_LF
+        last = -2
     elif read[-4:] == b"\r\n\r\n":
         separators = _BY_CRLF
+        last = -4
     else:
         return None
     if read[:6] == b"data: ":
-        return _split_unnamed(read[6 : -len(separators.blank)], separators)
+        body = read[6:last]
+        if LF not in body:
+            return None if CR in body else [("", body)]
+        return _split_unnamed(body, separators)
     if read[:7] == b"event: ":
-        return _split_named(read[7 : -len(separators.blank)], separators, names)
+        return _split_named(read[7:last], separators, names)
     return None
 
 
 def _split_unnamed(body: bytes, separators: _Separators) -> list[tuple[str, bytes]] | None:
-    if LF not in body:
-        return None if CR in body else [("", body)]
     values = body.split(separators.data)
     # A line end that is left inside a value means a form that this path does not know.
     joined = b"".join(values)
@@ -63,13 +66,13 @@ def _split_named(
     events: list[tuple[str, bytes]] = []
     for event in body.split(separators.event):
         head, separator, value = event.partition(separators.inner_data)
+        if not separator or LF in value or CR in value:
+            return None
         name = names.get(head)
         if name is None:
             if LF in head or CR in head:
                 return None
             name = _learn_name(head, names)
-        if not separator or LF in value or CR in value:
-            return None
         events.append((name, value))
     return events
 
