@@ -70,14 +70,19 @@ def run(chunks: Iterable[bytes], context: StepContext = CONTEXT) -> Outcome:
     parser: SseParser[Any] = SseParser(decode, context, "openai")
     normalizer = ResponsesNormalizer(context, "openai")
     out: list[Event] = []
+    items: list[Any] = []
     try:
         for chunk in chunks:
-            items: list[Any] = []
-            parser.feed([RawChunk(chunk)], 0, items)
-            normalizer.feed(items, 0, out)
+            items = []
+            try:
+                parser.feed([RawChunk(chunk)], 0, items)
+            finally:
+                normalizer.feed(items, 0, out)
         items = []
-        parser.finish(0, items)
-        normalizer.feed(items, 0, out)
+        try:
+            parser.finish(0, items)
+        finally:
+            normalizer.feed(items, 0, out)
         normalizer.finish(0, out)
     except TokenlineError as error:
         return out, error

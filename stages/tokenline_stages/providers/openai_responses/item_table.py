@@ -73,7 +73,7 @@ class ItemTable:
         self._release()
         state = self._find(_class_of(type_), type_, event.output_index, item.id)
         is_repeated = item.id == state.id if state and item.id else event.output_index is not None
-        if state is not None and state.is_announced and is_repeated:
+        if state and is_repeated and (state.is_announced or state.is_done):
             return
         if state is None or state.is_announced or state.type != type_:
             state = self._new(type_, event.output_index, item.id)

@@ -130,7 +130,7 @@ class TextItem(Item):
     @property
     def _is_held(self) -> bool:
         """Whether its parts wait for the finished item, because their beginning was missed."""
-        return self._is_late and not self.is_announced and not self.is_done
+        return self._is_late and not self.is_announced
 
     def announce(self, item: OutputItem, data: Raw) -> None:
         """Show fields like `phase` before the text."""
@@ -148,6 +148,7 @@ class TextItem(Item):
             if self._last is not None and self._last.final:
                 self._last.close()
             part = OpenPart(self._emission, slot, self.id, self._is_held)
+            part.final = part.closed = self.is_done
             self._parts[slot, index] = self._last = part
         return part
 
@@ -157,13 +158,13 @@ class TextItem(Item):
         if slot is not None:
             self._announce_text(slot, index, data)
             part = self.part(slot, index)
-            if not part.held:
+            if not (part.held or part.closed):
                 part.open()
 
     def end_part(self, summary: bool, index: int, data: Raw) -> None:
         """A part is over; it stays open for what else may come of it."""
         slot = SUMMARY if summary else _SLOTS.get(decode_part(data).type)
-        if self._is_held:
+        if self._is_held or self.is_done:
             return
         if slot is not None:
             self._fill(slot, index, data)
@@ -184,10 +185,10 @@ class TextItem(Item):
         """Emit what is missing, and end all parts."""
         if self.is_done:
             return
-        self.is_done = True
         self.id = item.id or self.id
         contents = _contents(item)
         self._drop_held(contents)
+        self.is_announced = True
         for slot, index, raw in contents:
             if slot is not None:
                 self._fill(slot, index, raw)
@@ -196,6 +197,7 @@ class TextItem(Item):
                 self._block(raw)
         if isinstance(item, ReasoningItem):
             self._seal(item.encrypted_content)
+        self.is_done = True
         self._close_parts()
         if self._unshown(data):
             self._block(data)
@@ -352,7 +354,10 @@ class BlockItem(Item):
         self._open()
 
     def append(self, type_: str, data: bytes) -> None:
-        """Emit an increment."""
+        """Emit an increment; after the end of the block it is counted as unknown."""
+        if self.is_done:
+            self._emission.unknown += 1
+            return
         self._emission.emit(ProviderDelta, self._open(), type_, data)
 
     def complete(self, item: OutputItem, data: Raw) -> None:

@@ -68,12 +68,16 @@ _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 class _Head(msgspec.Struct, frozen=True, gc=False):
     type: str | None = None
     error: Raw = ABSENT
+
+
+class _Place(msgspec.Struct, frozen=True, gc=False):
     output_index: int | None = None
     item_id: str | None = None
 
 
 _decode_typed: Callable[[bytes], TypedWire] = msgspec.json.Decoder(TypedWire).decode
 _decode_head = msgspec.json.Decoder(_Head).decode
+_decode_place = msgspec.json.Decoder(_Place).decode
 _decode_json = msgspec.json.Decoder().decode
 
 
@@ -172,8 +176,8 @@ def _mend_halves(data: bytes) -> bytes:
 
 def _block_delta(type_: str) -> Callable[[bytes], ResponsesWire]:
     def decode_block_delta(data: bytes) -> ResponsesWire:
-        head = _decode_head(data)
-        return BlockDelta(type_, data, head.output_index, head.item_id)
+        place = _decode_place(data)
+        return BlockDelta(type_, data, place.output_index, place.item_id)
 
     return decode_block_delta
 
