@@ -25,6 +25,7 @@ Found = TypeVar("Found")
 UNREADABLE = (msgspec.MsgspecError, ValueError, LookupError, RecursionError, StreamError)
 """What a provider's `decode` may raise for an item that it cannot read."""
 
+_BOM = b"\xef\xbb\xbf"
 _HEAD_BYTES = 4096
 _SHOWN_CHARS = 500
 _SHOWN_DATA_BYTES = 80
@@ -103,7 +104,7 @@ class BodyParser(Generic[Found, W]):
         try:
             found = self._decoder.finish()
         except StreamError as error:
-            raise self._named(error) from None
+            raise self._placed(error) from None
         if found:
             self._head = None
         self._emit(found, out, ended=True)
@@ -117,7 +118,7 @@ class BodyParser(Generic[Found, W]):
             found = self._decoder.feed(data)
         except StreamError as error:
             self._emit(self._decoder.found, out)
-            raise self._named(error) from None
+            raise self._placed(error) from None
         self._emit(found, out)
 
     def _parse_carefully(self, data: bytes, out: list[W]) -> None:
@@ -147,7 +148,7 @@ class BodyParser(Generic[Found, W]):
 
     def _refusal(self) -> StreamError:
         """The error for a body that is not of this form."""
-        head = bytes(self._head or b"")
+        head = bytes(self._head or b"").removeprefix(_BOM)
         report = read_report(head, self._provider)
         if report is not None:
             return report
@@ -191,6 +192,12 @@ class BodyParser(Generic[Found, W]):
             offset=offset,
             provider=self._provider,
         )
+
+    def _placed(self, error: StreamError) -> StreamError:
+        """An error of the decoder, which does not know the provider."""
+        error.provider = self._provider
+        error.args = (f"{self._provider}: {error}",)
+        return error
 
     def _named(self, error: StreamError) -> StreamError:
         if error.provider is None:
