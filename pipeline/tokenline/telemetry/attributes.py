@@ -281,13 +281,13 @@ M_STAGE_PROCESSING = Metric(
 M_STAGE_QUEUE_WAIT = Metric(
     "tokenline.stage.queue.wait",
     "s",
-    "Time batches waited in a stage's inbox, summed over a run",
+    "Time batches waited in a stage's inbox, summed over a run that used it",
     _STAGE_BUCKETS,
 )
 M_STAGE_BLOCKED = Metric(
     "tokenline.stage.blocked.duration",
     "s",
-    "Time a stage waited for room downstream, summed over a run",
+    "Time a stage waited for room downstream, summed over a run that made it wait",
     _STAGE_BUCKETS,
 )
 M_STAGE_ITEMS = Metric(

@@ -21,7 +21,7 @@ from opentelemetry.metrics import (
     Observation,
 )
 
-from tokenline.record import StageKind, StageRecord
+from tokenline.record import StageRecord
 
 from . import attributes as names
 from .attributes import Metric, Semconv
@@ -29,9 +29,6 @@ from .report import Report
 from .version import version
 
 _NS = 1e9
-_SINKS = frozenset({StageKind.CONSUMER, StageKind.ACCUMULATOR, StageKind.BRANCH})
-"""Stages with nothing downstream to be blocked by."""
-
 _StreamKey: TypeAlias = tuple[str, str | None]
 LiveStream: TypeAlias = tuple[_StreamKey, int]
 """One stream under way, as `Instruments.stream_started` names it."""
@@ -67,9 +64,9 @@ class Instruments:
         self._processing = _histogram(meter, names.M_STAGE_PROCESSING)
         self._queue_wait = _histogram(meter, names.M_STAGE_QUEUE_WAIT)
         self._blocked = _histogram(meter, names.M_STAGE_BLOCKED)
-        self._items = _counter(meter, names.M_STAGE_ITEMS)
-        self._dropped = _counter(meter, names.M_STAGE_DROPPED)
-        self._errors = _counter(meter, names.M_STAGE_ERRORS)
+        self._items = _StageTotal(meter, names.M_STAGE_ITEMS)
+        self._dropped = _StageTotal(meter, names.M_STAGE_DROPPED)
+        self._errors = _StageTotal(meter, names.M_STAGE_ERRORS)
         self._completed = _counter(meter, names.M_STREAMS_COMPLETED)
         self._observe(meter)
 
@@ -139,18 +136,36 @@ class Instruments:
 
     def _record_stage(self, stage: StageRecord, context: Context | None) -> Iterator[None]:
         attributes = {names.STAGE_NAME: stage.name}
-        yield self._processing.record(stage.processing_ns / _NS, attributes, context)
-        yield self._items.add(stage.items_in or stage.items_out, attributes, context)
+        self._items.add(stage.name, stage.items_in or stage.items_out)
+        self._dropped.add(stage.name, stage.dropped_items)
+        self._errors.add(stage.name, stage.errors)
         if stage.capacity_items:
             deepest = max(self._depths.get(stage.name, 0), stage.high_water_items)
             self._depths[stage.name] = deepest
+        yield self._processing.record(stage.processing_ns / _NS, attributes, context)
+        if stage.queued_batches:
             yield self._queue_wait.record(stage.queue_wait_ns / _NS, attributes, context)
-        if stage.kind not in _SINKS:
+        if stage.blocked_ns:
             yield self._blocked.record(stage.blocked_ns / _NS, attributes, context)
-        if stage.dropped_items:
-            yield self._dropped.add(stage.dropped_items, attributes, context)
-        if stage.errors:
-            yield self._errors.add(stage.errors, attributes, context)
+
+
+class _StageTotal:
+    """A counter by stage that costs an addition; only the emitter adds, so none is lost."""
+
+    def __init__(self, meter: Meter, metric: Metric) -> None:
+        self._totals: dict[str, int] = {}
+        meter.create_observable_counter(
+            metric.name, [self._observe], metric.unit, metric.description
+        )
+
+    def add(self, stage: str, amount: int) -> None:
+        self._totals[stage] = self._totals.get(stage, 0) + amount
+
+    def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
+        return [
+            Observation(total, {names.STAGE_NAME: stage})
+            for stage, total in list(self._totals.items())
+        ]
 
 
 class _GenAi:

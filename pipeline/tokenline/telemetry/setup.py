@@ -34,14 +34,14 @@ _NAMING_A_TARGET = (
 _NAMING_EXPORTERS = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER")
 _PROVIDER_VARIABLES = ("OTEL_PYTHON_TRACER_PROVIDER", "OTEL_PYTHON_METER_PROVIDER")
 
-Protocol = Literal["http/protobuf", "grpc"]
+OtlpProtocol = Literal["http/protobuf", "grpc"]
 
 
 def configure(
     *,
     service_name: str | None = None,
     endpoint: str | None = None,
-    protocol: Protocol | None = None,
+    protocol: OtlpProtocol | None = None,
     headers: Mapping[str, str] | None = None,
     options: TelemetryOptions | None = None,
     exit_timeout_s: float = 3.0,
@@ -72,6 +72,7 @@ def configure(
 
 def default_telemetry() -> "DefaultTelemetry":
     """What a pipeline reports to when its user says nothing; see `DefaultTelemetry`."""
+    current_telemetry()  # The imports of a set-up take some 0.3 s: now, not in the first run.
     return _DEFAULT
 
 
@@ -79,7 +80,7 @@ class DefaultTelemetry:
     """Decides anew at every run, so that providers set after the pipeline was built count.
 
     The global providers if somebody set them; else what the `OTEL_EXPORTER_OTLP_*ENDPOINT` or
-    `OTEL_*_EXPORTER` variables name, configured once, at the first run; else nothing.
+    `OTEL_*_EXPORTER` variables name, configured once; else nothing.
     """
 
     __slots__ = ()

@@ -45,6 +45,10 @@ class Memory:
         self._do_work()
         return list(self._exporter.get_finished_spans())
 
+    def exported(self) -> list[ReadableSpan]:
+        """The spans that ended by themselves."""
+        return list(self._exporter.get_finished_spans())
+
     def span(self, name: str) -> ReadableSpan:
         """The only span of that name."""
         (found,) = [span for span in self.spans() if span.name == name]

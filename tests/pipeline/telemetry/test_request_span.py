@@ -253,6 +253,21 @@ class TestEnds:
         run.end(run_record(outcome=Outcome.ABANDONED))
         assert len(made.spans()) == 1 + len(STAGES)
 
+    def test_abandoned_run_takes_no_lock_at_its_end(self, memory: MemoryFactory) -> None:
+        """The garbage collector may call `end` inside a span processor: nothing happens yet."""
+        made = memory()
+        made.telemetry.start(run_info()).end(run_record(outcome=Outcome.ABANDONED))
+        assert made.exported() == []
+        assert next(span.name for span in made.spans()) == NAME
+
+    def test_abandoned_run_without_room_in_the_queue_is_exported(
+        self, memory: MemoryFactory
+    ) -> None:
+        made = memory(queue_capacity=1)
+        for _ in range(2):
+            made.telemetry.start(run_info()).end(run_record(outcome=Outcome.ABANDONED))
+        assert [span.name for span in made.spans()].count(NAME) == 2
+
     def test_finish_reason_of_the_provider_is_kept(self, memory: MemoryFactory) -> None:
         found = attributes_of(memory, run_record(outcome=Outcome.CANCELLED))
         assert found["gen_ai.response.finish_reasons"] == ("stop",)
