@@ -67,7 +67,7 @@ class Exchange:
         job = self._order.job
         chunked = frames_in_chunks(self._request, self._plan)
         transmission = self._plan_transmission(chunked)
-        size = sum(transmission.layout.body_bytes)
+        size = sum(transmission.layout.progress.body_bytes)
         content_type = self._api.framing(job).content_type
         head = stream_head(self._entry, self._plan, 200, content_type, size)
         return await self._stream(head, transmission, self._message_id)
@@ -88,7 +88,7 @@ class Exchange:
             Spoiler(framing.malform, framing.oversize, self._api.error_event),
             recording.ending,
         )
-        size = sum(transmission.layout.body_bytes)
+        size = sum(transmission.layout.progress.body_bytes)
         head = stream_head(self._entry, plan, recording.status, recording.content_type, size)
         for name, value in recording.headers:
             if name.lower() not in head.headers:

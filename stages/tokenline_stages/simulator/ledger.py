@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .answer import Part
-from .frames import Frame, When
-from .transmission import Transmission
+from .answer import Part, Token
+from .transmission import Progress, Transmission
+
+_NOTHING = Progress((), (), (), ())
 
 
 @dataclass(slots=True)
@@ -36,7 +37,8 @@ class Entry:
         outcome: `open`, then `complete`, `cut`, `reset`, `silence`, `client_gone` or `error`.
         ended_ns: when that happened.
         faults: names of the faults in the plan.
-        transmission: what was to be sent, for a stream.
+        due_ns: planned time of each write after `received_ns`, for a stream.
+        progress: what each of these writes completes.
         sent_ns: one stamp a write.
         sent_unix_ns: the same.
     """
@@ -54,7 +56,8 @@ class Entry:
     outcome: str = "open"
     ended_ns: int | None = None
     faults: tuple[str, ...] = ()
-    transmission: Transmission | None = None
+    due_ns: tuple[int, ...] = ()
+    progress: Progress = _NOTHING
     sent_ns: array[int] = field(default_factory=lambda: array("q"))
     sent_unix_ns: array[int] = field(default_factory=lambda: array("q"))
 
@@ -72,30 +75,27 @@ class Entry:
     @property
     def planned_ns(self) -> tuple[int, ...]:
         """Planned time of each write that was made."""
-        planned = self.transmission.due_ns if self.transmission else ()
-        return tuple(self.received_ns + due for due in planned[: len(self.sent_ns)])
+        return tuple(self.received_ns + due for due in self.due_ns[: len(self.sent_ns)])
 
     @property
     def events_sent(self) -> int:
         """How many events were sent to their last byte."""
         writes = len(self.sent_ns)
-        return self.transmission.layout.events[writes - 1] if self.transmission and writes else 0
+        return self.progress.events[writes - 1] if writes else 0
 
     @property
-    def frames_sent(self) -> tuple[Frame, ...]:
-        """The events that were sent to their last byte."""
-        return self.transmission.layout.frames[: self.events_sent] if self.transmission else ()
+    def tokens_sent(self) -> list[Token]:
+        """The content that was sent to its last byte."""
+        return [t for t in self.progress.tokens[: self.events_sent] if t is not None]
 
     @property
     def token_ns(self) -> list[int]:
         """The stamp of each content event: that of the write with its last byte."""
         stamps: list[int] = []
-        if self.transmission is not None:
-            start = 0
-            for sent_ns, end in zip(self.sent_ns, self.transmission.layout.events, strict=False):
-                frames = self.transmission.layout.frames[start:end]
-                stamps.extend(sent_ns for frame in frames if frame.when is When.TOKEN)
-                start = end
+        start = 0
+        for sent_ns, end in zip(self.sent_ns, self.progress.events, strict=False):
+            stamps.extend([sent_ns] * sum(self.progress.content[start:end]))
+            start = end
         return stamps
 
     @property
@@ -112,14 +112,13 @@ class Entry:
     def tool_arguments(self) -> list[str]:
         """The arguments of each tool call as far as they were sent."""
         calls: dict[int, str] = {}
-        for frame in self.frames_sent:
-            if frame.token is not None and frame.token.part is Part.CALL:
-                calls[frame.token.call] = calls.get(frame.token.call, "") + frame.token.text
+        for token in self.tokens_sent:
+            if token.part is Part.CALL:
+                calls[token.call] = calls.get(token.call, "") + token.text
         return [calls[call] for call in sorted(calls)]
 
     def _joined(self, part: Part) -> str:
-        tokens = (frame.token for frame in self.frames_sent)
-        return "".join(t.text for t in tokens if t is not None and t.part is part)
+        return "".join(token.text for token in self.tokens_sent if token.part is part)
 
     def summary(self) -> dict[str, Any]:
         """The entry without its stamps, for JSON."""
@@ -144,13 +143,12 @@ class Entry:
     def to_json(self) -> dict[str, Any]:
         """Everything, for `GET /ledger/{request_id}`; lists run parallel, one entry a write."""
         writes = len(self.sent_ns)
-        sent = self.transmission
         return self.summary() | {
             "planned_ns": list(self.planned_ns),
             "sent_ns": self.sent_ns.tolist(),
             "sent_unix_ns": self.sent_unix_ns.tolist(),
-            "body_bytes": list(sent.layout.body_bytes[:writes]) if sent else [],
-            "events_after": list(sent.layout.events[:writes]) if sent else [],
+            "body_bytes": list(self.progress.body_bytes[:writes]),
+            "events_after": list(self.progress.events[:writes]),
             "token_ns": self.token_ns,
             "text": self.text,
             "reasoning": self.reasoning,
@@ -176,7 +174,8 @@ class Ledger:
 
     def attach(self, entry: Entry, transmission: Transmission) -> None:
         """Say what an entry is about to send; makes room for its stamps."""
-        entry.transmission = transmission
+        entry.due_ns = transmission.due_ns
+        entry.progress = transmission.layout.progress
         if self._entries.get(entry.request_id) is not entry:
             return
         self._planned_writes += len(transmission.due_ns)
@@ -186,8 +185,8 @@ class Ledger:
     def forget(self, request_id: str) -> None:
         """Drop an entry, if it is there."""
         entry = self._entries.pop(request_id, None)
-        if entry is not None and entry.transmission is not None:
-            self._planned_writes -= len(entry.transmission.due_ns)
+        if entry is not None:
+            self._planned_writes -= len(entry.due_ns)
 
     def clear(self) -> None:
         """Drop all entries."""

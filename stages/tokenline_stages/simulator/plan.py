@@ -125,6 +125,23 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         fixed = all(isinstance(x, int | float) for x in drawn)
         return fixed and not (self.jitter_s or self.faults or self.split_bytes)
 
+    @property
+    def content(self) -> "Plan":
+        """A plan with the same content and neither times nor faults."""
+        return msgspec.structs.replace(
+            self,
+            headers_s=0.0,
+            ttft_s=0.0,
+            inter_token_s=0.0,
+            jitter_s=0.0,
+            ping_every_s=0.0,
+            events_per_write=1,
+            events_per_chunk=1,
+            split_bytes=None,
+            headers=(),
+            faults=(),
+        )
+
     def with_changes(self, changes: Mapping[str, Any]) -> "Plan":
         """This plan with some fields replaced by values in their JSON form.
 

@@ -8,29 +8,42 @@ from itertools import accumulate
 from random import Random
 
 from .alteration import Body, Ending, Spoiler, alter_bytes, alter_events, compress, recut
-from .answer import compose
+from .answer import Token, compose
 from .apis.api import Job, WireApi
 from .faults import Gzip
-from .frames import PLACEHOLDER, Frame, Timed, Write, encode_chunks
+from .frames import PLACEHOLDER, Frame, Timed, When, Write, encode_chunks
 from .plan import Plan
 from .schedule import draw_due_times, group_frames, insert_pings
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """The bytes of a response without its times. The tuples are parallel, one entry a write.
+class Progress:
+    """What each write completes; kept in the ledger after the bytes are gone.
 
     Attributes:
-        payloads: bytes for the socket, chunked coding included.
-        body_bytes: body bytes of each.
-        events: how many events are complete after each.
-        frames: the events, in the order they are sent.
+        body_bytes: body bytes of each write.
+        events: how many events are complete after each write.
+        content: for each event, whether it counts as content.
+        tokens: for each event, the content it carries, where it is known.
+    """
+
+    body_bytes: tuple[int, ...]
+    events: tuple[int, ...]
+    content: tuple[bool, ...]
+    tokens: tuple[Token | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The bytes of a response without its times.
+
+    Attributes:
+        payloads: for the socket, one a write, chunked coding included.
+        progress: what they complete.
     """
 
     payloads: tuple[bytes, ...]
-    body_bytes: tuple[int, ...]
-    events: tuple[int, ...]
-    frames: tuple[Frame, ...]
+    progress: Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +77,22 @@ def plan_transmission(
         return _altered(api, job, number, chunked, message_id)
     if plan.is_constant:
         return _constant(api, job, chunked)
-    layout = _layout(api, job, chunked)
-    return Transmission(layout, _due_times(plan, layout, number))
+    return _paced(api, job, number, chunked)
+
+
+def _render(api: WireApi, job: Job) -> tuple[Frame, ...]:
+    """The events of an answer; rendered once for all plans that differ in times or faults."""
+    return _render_content(api, replace(job, plan=job.plan.content))
 
 
 @lru_cache(maxsize=32)
-def render(api: WireApi, job: Job) -> tuple[Frame, ...]:
-    """The events of an answer; rendered once for all requests that look alike."""
+def _render_content(api: WireApi, job: Job) -> tuple[Frame, ...]:
     return tuple(api.render(compose(job.plan, job.max_tokens), job))
 
 
 @lru_cache(maxsize=32)
 def _layout(api: WireApi, job: Job, chunked: bool) -> Layout:
-    frames = render(api, job)
+    frames = _render(api, job)
     groups = group_frames(frames, job.plan)
     writes = [
         Write(0, _pieces([frames[n].data for n in group], job.plan.events_per_chunk))
@@ -91,15 +107,15 @@ def _pieces(data: list[bytes], per_chunk: int) -> tuple[bytes, ...]:
     return tuple(b"".join(data[n : n + per_chunk]) for n in range(0, len(data), per_chunk))
 
 
-def _due_times(plan: Plan, layout: Layout, number: int) -> tuple[int, ...]:
-    due_ns = draw_due_times(layout.frames, plan, number)
-    return tuple(due_ns[end - 1] for end in layout.events)
-
-
 @lru_cache(maxsize=32)
 def _constant(api: WireApi, job: Job, chunked: bool) -> Transmission:
+    return _paced(api, job, 0, chunked)
+
+
+def _paced(api: WireApi, job: Job, number: int, chunked: bool) -> Transmission:
     layout = _layout(api, job, chunked)
-    return Transmission(layout, _due_times(job.plan, layout, 0))
+    due_ns = draw_due_times(_render(api, job), job.plan, number)
+    return Transmission(layout, tuple(due_ns[end - 1] for end in layout.progress.events))
 
 
 def _altered(api: WireApi, job: Job, number: int, chunked: bool, message_id: str) -> Transmission:
@@ -107,7 +123,7 @@ def _altered(api: WireApi, job: Job, number: int, chunked: bool, message_id: str
     spoiler = Spoiler(framing.malform, framing.oversize, api.error_event)
     # Faults cut frames anywhere, also inside the id: it must be there before them.
     placeholder, id_ = PLACEHOLDER.encode(), message_id.encode()
-    frames = [replace(f, data=f.data.replace(placeholder, id_)) for f in render(api, job)]
+    frames = [replace(f, data=f.data.replace(placeholder, id_)) for f in _render(api, job)]
     due_ns = draw_due_times(frames, job.plan, number)
     timed = [Timed(due, frame) for due, frame in zip(due_ns, frames, strict=True)]
     timed = insert_pings(timed, framing.ping, job.plan.ping_every_s)
@@ -166,9 +182,10 @@ def _encode(
     writes: Sequence[Write], events: tuple[int, ...], frames: tuple[Frame, ...], chunked: bool
 ) -> Layout:
     encode = encode_chunks if chunked else b"".join
-    return Layout(
-        payloads=tuple(encode(write.pieces) for write in writes),
+    progress = Progress(
         body_bytes=tuple(write.size_bytes for write in writes),
         events=events,
-        frames=frames,
+        content=tuple(frame.when is When.TOKEN for frame in frames),
+        tokens=tuple(frame.token for frame in frames),
     )
+    return Layout(tuple(encode(write.pieces) for write in writes), progress)
