@@ -19,7 +19,7 @@ from typing import Any
 from msgspec import Raw
 
 from tokenline.errors import EmptyResponseError, StreamCutError
-from tokenline.events import Event, FinishReason
+from tokenline.events import Event, FinishReason, ToolCallDelta
 from tokenline.stage import StepContext
 from tokenline_stages.emission import Emission
 from tokenline_stages.wire.items import Comment, Done, Unknown
@@ -36,7 +36,7 @@ from .ending import (
 from .item_table import ItemTable
 from .items import TextItem
 from .output_items import decode_part
-from .parts import NATIVE, REFUSAL, SUMMARY, TEXT, OpenPart, Slot, arguments_text
+from .parts import NATIVE, REFUSAL, SUMMARY, TEXT, OpenCall, OpenPart, Slot, arguments_text
 
 _TEXTS: Mapping[type, tuple[str, Slot]] = {
     structs.TextDelta: ("message", TEXT),
@@ -75,8 +75,8 @@ class ResponsesNormalizer:
         self._provider = provider
         self._emission = Emission(context)
         self._items = ItemTable(self._emission, context.limits)
-        self._hot: OpenPart | None = None
-        self._hot_delta: structs.PartDelta = _NO_DELTA
+        self._hot: OpenPart | OpenCall | None = None
+        self._hot_delta: structs.PartDelta | structs.CallDelta = _NO_DELTA
         self._ended = False
 
     @property
@@ -96,7 +96,7 @@ class ResponsesNormalizer:
         self._emission.begin(recv_ns, out)
         rest = iter(items)
         while True:
-            item = next(rest, None) if self._hot is None else self._grow_hot(self._hot, rest)
+            item = next(rest, None) if self._hot is None else self._grow_hot(rest)
             if item is None:
                 return
             self._hot = None
@@ -117,12 +117,19 @@ class ResponsesNormalizer:
             provider=self._provider,
         )
 
-    def _grow_hot(
-        self, part: OpenPart, rest: Iterator[structs.ResponsesWire]
+    def _grow_hot(self, rest: Iterator[structs.ResponsesWire]) -> structs.ResponsesWire | None:
+        """Emit deltas of what grew last until something else comes, and give that."""
+        hot, last = self._hot, self._hot_delta
+        if isinstance(hot, OpenPart) and isinstance(last, structs.PartDelta):
+            return self._grow_hot_part(hot, last, rest)
+        if isinstance(hot, OpenCall) and isinstance(last, structs.CallDelta):
+            return self._grow_hot_call(hot, last, rest)
+        return next(rest, None)
+
+    def _grow_hot_part(
+        self, part: OpenPart, last: structs.PartDelta, rest: Iterator[structs.ResponsesWire]
     ) -> structs.ResponsesWire | None:
-        """Emit deltas of one part until something else comes, and give that."""
         emission = self._emission
-        last = self._hot_delta
         wire_type, index, output_index = type(last), last.index, last.output_index
         item_id, message_id, recv_ns = last.item_id, emission.message_id, emission.recv_ns
         event, number = part.slot.delta, part.open()
@@ -143,6 +150,30 @@ class ResponsesNormalizer:
             keep(item.delta)
             seq += 1
         emission.seq = seq
+        return None
+
+    def _grow_hot_call(
+        self, call: OpenCall, last: structs.CallDelta, rest: Iterator[structs.ResponsesWire]
+    ) -> structs.ResponsesWire | None:
+        emission = self._emission
+        wire_type, output_index, item_id = type(last), last.output_index, last.item_id
+        number, tool_call_id, name = call.number or 0, call.tool_call_id, call.name
+        message_id, recv_ns = emission.message_id, emission.recv_ns
+        append = emission.out.append
+        for item in rest:
+            if (
+                type(item) is not wire_type
+                or item.output_index != output_index
+                or item.item_id != item_id
+                or type(item.delta) is not str
+                or not item.delta
+            ):
+                return item
+            text = item.delta
+            call.keep(text)
+            seq = emission.seq
+            emission.seq = seq + 1
+            append(ToolCallDelta(seq, recv_ns, message_id, number, tool_call_id, name, text))
         return None
 
     def _take(self, item: structs.ResponsesWire) -> None:
@@ -214,6 +245,9 @@ class ResponsesNormalizer:
         if text:
             call = self._items.tool_item(_CALLS[type(item)], item).call
             call.append(text, split is not None)
+            if not (call.number is None or call.final or call.half):
+                self._hot = call
+                self._hot_delta = item
 
     def _finish_arguments(self, item: structs.CallText) -> None:
         state = self._items.tool_item(_CALLS[type(item)], item)

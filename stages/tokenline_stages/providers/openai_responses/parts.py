@@ -265,6 +265,11 @@ class OpenCall(Fragments):
         if self.number is not None:
             self._emit(text)
 
+    def keep(self, text: str) -> None:
+        """Take note of a fragment that the caller emits."""
+        self._grow(text)
+        self.fragments.append(text)
+
     def complete(self, whole: str | None = None) -> None:
         """The arguments are over: emit what is missing of them."""
         if self.final:
