@@ -289,6 +289,12 @@ class TestSse:
         assert type(error) is type_
         assert str(error).startswith(message)
 
+    def test_a_late_first_event_counts(self) -> None:
+        body = b"id: 1\n\n" * 999 + b'data: {"text":"a"}\n\n'
+        for size in (100, 10_000):
+            reads = [body[at : at + size] for at in range(0, len(body), size)]
+            assert parse(sse(), reads) == ([Delta("a")], None)
+
     def test_error_report_between_events(self) -> None:
         body = b'data: {"text":"a"}\n\n{"error":{"message":"Overloaded"}}\n\ndata: {"text":"b"}\n\n'
         out, error = parse(sse(), [body])

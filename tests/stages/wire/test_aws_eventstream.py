@@ -130,6 +130,13 @@ def test_frames_do_not_share_headers() -> None:
     assert second.headers == EVENT
 
 
+def test_many_and_long_header_blocks() -> None:
+    frames = [Frame({"a": number, "b": "x" * (10 * number)}, b"") for number in range(99)]
+    decoder = EventStreamDecoder(Limits())
+    assert [decoder.feed(encode([frame])) for frame in frames] == [[frame] for frame in frames]
+    assert decoder.feed(encode(frames)) == frames
+
+
 @pytest.mark.parametrize("at", range(len(encode_frame(EVENT, b"{}"))))
 def test_a_flipped_bit_is_found(at: int) -> None:
     good = encode_frame(EVENT, b"{}")
