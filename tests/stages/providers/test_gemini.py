@@ -307,6 +307,13 @@ def test_streamed_call_that_is_cut_is_incomplete() -> None:
     assert of(events, ToolCallEnd)
 
 
+def test_streamed_call_that_another_call_follows_is_incomplete() -> None:
+    streamed = {"functionCall": {"name": "f", "willContinue": True}}
+    first, second = fold(run_chunk(answer(streamed, {"functionCall": {"name": "g"}}))).tool_calls
+    assert (first.name, first.complete) == ("f", False)
+    assert (second.name, second.complete) == ("g", True)
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [

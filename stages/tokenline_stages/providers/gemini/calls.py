@@ -43,11 +43,6 @@ class Calls:
         self.count = 0
         self.last_part = -1
 
-    @property
-    def open(self) -> bool:
-        """Whether a call is being streamed."""
-        return self._arguments is not None
-
     def add(self, call: FunctionCall, signature: str | None) -> None:
         """Emit a whole call, or take in what is new of a streamed one.
 

@@ -37,7 +37,7 @@ from tokenline.events import (
 )
 from tokenline.stage import StepContext
 from tokenline_stages.emission import Emission
-from tokenline_stages.wire.items import Comment, Unknown
+from tokenline_stages.wire.items import Comment, Done, Unknown
 
 from . import wire
 from .calls import Calls
@@ -89,7 +89,9 @@ class GeminiNormalizer:
         """How many unknown items were met."""
         return self._emission.unknown
 
-    def feed(self, items: Sequence[wire.Item | Comment], recv_ns: int, out: list[Event]) -> None:
+    def feed(
+        self, items: Sequence[wire.Item | Comment | Done], recv_ns: int, out: list[Event]
+    ) -> None:
         """Turn a batch of chunks into events."""
         emission = self._emission
         emission.begin(recv_ns, out)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from tokenline.errors import LimitExceededError, MalformedStreamError
-from tokenline_stages.wire.items import Done, Unknown
+from tokenline_stages.wire.items import Unknown
 
 
 class FunctionCall(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -101,7 +101,7 @@ class RawPart(msgspec.Struct, frozen=True, gc=False):
 
 
 _T = TypeVar("_T")
-Item = Chunk | Chunks | Unknown | Done
+Item = Chunk | Chunks | Unknown
 
 _chunk = msgspec.json.Decoder(Chunk)
 _array = msgspec.json.Decoder(tuple[Raw, ...])
@@ -144,8 +144,6 @@ def decode(name: str, data: bytes) -> Item:
         LimitExceededError: JSON nested deeper than the decoder can follow.
     """
     if data[:1] == b"[":
-        if data.strip() == b"[DONE]":
-            return Done()
         parts = _read(_array, data)
         return Chunks(tuple(_decode_chunk(bytes(part)) for part in parts))
     chunk = _decode_chunk(data)
