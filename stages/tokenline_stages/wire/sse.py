@@ -69,7 +69,9 @@ class SseDecoder:
         self._tail = bytearray()
         self._name = ""
         self._data: bytes | bytearray | None = None
-        # Offsets: see `offset_of`.
+        # Offsets: bytes taken so far, and where the event in progress begins. Of the last `feed`:
+        # the read, if the fast path took it whole; else (index in `found`, offset, bytes from
+        # there that the fast path took) in order.
         self._consumed = 0
         self._start = 0
         self._whole: bytes | None = None
