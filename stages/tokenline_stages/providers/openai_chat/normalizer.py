@@ -139,7 +139,7 @@ class ChatNormalizer:
                             if event is ReasoningDelta:
                                 text, other = other, text
                             if text and not other and event is not None and type(text) is str:
-                                append(event(seq, recv_ns, message_id, part, text, index))
+                                append(event(seq, recv_ns, message_id, part, text, choice.index))
                                 seq += 1
                                 continue
             emission.seq = seq

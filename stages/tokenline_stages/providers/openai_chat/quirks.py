@@ -85,7 +85,7 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         "perplexity": Quirks(
             "perplexity", "https://api.perplexity.ai", "PERPLEXITY_API_KEY", include_usage=False
         ),
-        "snowflake": Quirks("snowflake"),
+        "snowflake": Quirks("snowflake", None, "SNOWFLAKE_PAT"),
         "zai": Quirks("zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY"),
         "vercel": Quirks(
             "vercel", "https://ai-gateway.vercel.sh/v1", "AI_GATEWAY_API_KEY", proxy=False
