@@ -36,6 +36,7 @@ READY = "simulator ready at "
 @click.option("--tool-calls", type=int, help="How many tool calls after them.")
 @click.option("--text", help="The text to send, one word a token.")
 @click.option("--api-key", help="Refuse requests that do not present this key.")
+@click.option("--capacity", type=int, help="Requests served at a time; others wait their turn.")
 @click.option("--recordings", help="Folder with recordings to play under /recordings/NAME.")
 @click.option("--tls-certificate", type=Path, help="PEM file; serves HTTPS, needs --tls-key.")
 @click.option("--tls-key", type=Path, help="PEM file with the certificate's key.")
@@ -45,6 +46,7 @@ def serve(
     port: int,
     plan_text: str | None,
     api_key: str | None,
+    capacity: int | None,
     recordings: str | None,
     tls_certificate: Path | None,
     tls_key: Path | None,
@@ -63,7 +65,13 @@ def serve(
             raise ConfigError("--tls-certificate and --tls-key need each other; give both")
         tls = server_context(tls_certificate, tls_key) if tls_certificate and tls_key else None
         simulator = Simulator(
-            plan, host=host, port=port, api_key=api_key, tls=tls, recordings=recordings
+            plan,
+            host=host,
+            port=port,
+            api_key=api_key,
+            tls=tls,
+            recordings=recordings,
+            capacity=capacity,
         )
         asyncio.run(_serve(simulator, until_stdin_closes))
     except ConfigError as error:

@@ -27,6 +27,7 @@ class Entry:
         request_id: as in the response's `x-request-id`.
         number: the request's number, from 0; drawn times and faults follow from it.
         path: path of the request.
+        started_ns: when its plan began: at once, or when the server had room for it.
         api: which API, if the path belongs to one.
         model: the requested model.
         received_ns: when the request's headers were there.
@@ -37,7 +38,7 @@ class Entry:
         outcome: `open`, then `complete`, `cut`, `reset`, `silence`, `client_gone` or `error`.
         ended_ns: when that happened.
         faults: names of the faults in the plan.
-        due_ns: planned time of each write after `received_ns`, for a stream.
+        due_ns: planned time of each write after `started_ns`, for a stream.
         progress: what each of these writes completes.
         sent_ns: one stamp a write.
         sent_unix_ns: the same.
@@ -48,6 +49,7 @@ class Entry:
     path: str
     received_ns: int
     received_unix_ns: int
+    started_ns: int
     api: str = ""
     model: str = ""
     recording: str | None = None
@@ -75,7 +77,7 @@ class Entry:
     @property
     def planned_ns(self) -> tuple[int, ...]:
         """Planned time of each write that was made."""
-        return tuple(self.received_ns + due for due in self.due_ns[: len(self.sent_ns)])
+        return tuple(self.started_ns + due for due in self.due_ns[: len(self.sent_ns)])
 
     @property
     def events_sent(self) -> int:
@@ -134,6 +136,7 @@ class Entry:
             "faults": list(self.faults),
             "received_ns": self.received_ns,
             "received_unix_ns": self.received_unix_ns,
+            "started_ns": self.started_ns,
             "headers_ns": self.headers_ns,
             "ended_ns": self.ended_ns,
             "writes": len(self.sent_ns),

@@ -35,7 +35,8 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One answer: its content, its timing, its form on the wire and its faults.
 
-    Times count from the arrival of the request. Every send time is computed from the planned
+    Times count from the arrival of the request (where the server has a capacity: from its turn).
+    Every send time is computed from the planned
     one before it, so that lateness does not add up. The same plan gives the same content for
     every request; drawn times differ from request to request and repeat with the seed.
 

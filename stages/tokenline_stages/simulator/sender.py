@@ -78,13 +78,13 @@ class Sender:
 
 
 def start_time_s(entry: Entry) -> float:
-    """The request's arrival on the running loop's clock."""
-    age_ns = time.perf_counter_ns() - entry.received_ns
+    """The start of a request's plan on the running loop's clock."""
+    age_ns = time.perf_counter_ns() - entry.started_ns
     return asyncio.get_running_loop().time() - age_ns * _NS
 
 
 async def sleep_until(entry: Entry, due_ns: int) -> None:
-    """Wait until that many nanoseconds after the request's arrival."""
+    """Wait until that many nanoseconds after the plan's start."""
     delay_s = start_time_s(entry) + due_ns * _NS - asyncio.get_running_loop().time()
     if delay_s > 0:
         await asyncio.sleep(delay_s)

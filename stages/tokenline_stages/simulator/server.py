@@ -3,7 +3,9 @@
 import asyncio
 import os
 import time
+from typing import Annotated
 
+import msgspec
 from aiohttp import web
 
 from .apis.openai_chat import OPENAI_CHAT
@@ -14,13 +16,19 @@ from .ledger import Entry, Ledger
 from .responses import REQUEST_ID_HEADER, error_response, json_response
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
+MAX_STALL_S = 60
+
+
+class _Stall(msgspec.Struct):
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=MAX_STALL_S)]
 
 
 class Server:
     """Answers requests and writes down what it did."""
 
-    def __init__(self, intake: Intake, ledger: Ledger) -> None:
+    def __init__(self, intake: Intake, ledger: Ledger, capacity: int | None = None) -> None:
         self._intake = intake
+        self._room = None if capacity is None else asyncio.Semaphore(capacity)
         self._ledger = ledger
         self._number = 0
         self._run = os.urandom(4).hex()
@@ -34,6 +42,7 @@ class Server:
         app.router.add_get("/ledger", self._list_ledger)
         app.router.add_delete("/ledger", self._clear_ledger)
         app.router.add_get("/ledger/{request_id}", self._show_ledger)
+        app.router.add_post("/stall", self._stall)
         app.router.add_get(RECORDINGS_PATH + "{path:.+}", self._answer)
         app.router.add_post("/{path:.*}", self._answer)
         return app
@@ -62,6 +71,15 @@ class Server:
             return json_response({"error": "no such request, or it was dropped"}, 404)
         return json_response(entry.to_json())
 
+    async def _stall(self, request: web.Request) -> web.Response:
+        """Block the whole server for a while, as a garbage collection or a lost disk does."""
+        try:
+            stall = msgspec.json.decode(await request.read(), type=_Stall)
+        except msgspec.DecodeError as error:
+            return json_response({"error": f"give seconds, up to {MAX_STALL_S}: {error}"}, 400)
+        asyncio.get_running_loop().call_later(0.01, time.sleep, stall.seconds)
+        return web.Response(status=202)
+
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         entry = self._open_entry(request)
         try:
@@ -81,7 +99,7 @@ class Server:
         wanted = request.headers.get(REQUEST_ID_HEADER, "")
         usable = 0 < len(wanted) <= 128 and wanted.isascii() and wanted.isprintable()
         request_id = wanted if usable else f"req_{self._run}{number:012x}"
-        entry = Entry(request_id, number, request.path, received_ns, received_unix_ns)
+        entry = Entry(request_id, number, request.path, received_ns, received_unix_ns, received_ns)
         self._ledger.add(entry)
         return entry
 
@@ -99,4 +117,9 @@ class Server:
             str(type(fault).__struct_config__.tag) for fault in order.job.plan.faults
         )
         message_id = f"{self._run}{entry.number:0{len(PLACEHOLDER) - len(self._run)}x}"
-        return await Exchange(request, api, order, entry, self._ledger, message_id).answer()
+        exchange = Exchange(request, api, order, entry, self._ledger, message_id)
+        if self._room is None:
+            return await exchange.answer()
+        async with self._room:
+            entry.started_ns = time.perf_counter_ns()
+            return await exchange.answer()

@@ -7,6 +7,8 @@ from typing import Self
 
 from aiohttp import web
 
+from tokenline.errors import ConfigError
+
 from .intake import Intake
 from .ledger import Ledger
 from .plan import Plan, PlanMix
@@ -32,6 +34,7 @@ class Simulator:
         tls: ssl.SSLContext | None = None,
         recordings: Path | str | None = None,
         ledger: Ledger | None = None,
+        capacity: int | None = None,
     ) -> None:
         """Set up a simulator; nothing is opened before `start`.
 
@@ -43,14 +46,18 @@ class Simulator:
             tls: serve HTTPS with this context.
             recordings: folder with recordings to play.
             ledger: where to write stamps; a new one by default.
+            capacity: how many requests are served at a time; others wait their turn, as on a
+                server with so many slots. None for no limit.
 
         Raises:
-            RecordingError: no recordings in that folder.
+            ConfigError: no recordings in that folder, or a capacity below 1.
         """
         self.ledger = Ledger() if ledger is None else ledger
+        if capacity is not None and capacity < 1:
+            raise ConfigError(f"capacity is {capacity}; give 1 or more")
         found = None if recordings is None else Recordings(Path(recordings))
         self._intake = Intake(plan or Plan(), api_key, found)
-        self._server = Server(self._intake, self.ledger)
+        self._server = Server(self._intake, self.ledger, capacity)
         self._host = host
         self._port = port
         self._tls = tls

@@ -1,6 +1,7 @@
 """A bare client on a socket, so that nothing between the test and the bytes tidies them up."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -106,6 +107,8 @@ async def fetch_raw(
     except (ConnectionError, TimeoutError) as error:
         answer.error = error
     writer.transport.abort()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
     return answer
 
 
