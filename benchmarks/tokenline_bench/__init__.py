@@ -1,0 +1,1 @@
+"""Measure LLM endpoints as their users meet them."""
