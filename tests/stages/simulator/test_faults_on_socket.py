@@ -2,11 +2,14 @@
 
 import asyncio
 import gzip
+import json
+import socket
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from botocore.eventstream import ChecksumMismatch, EventStreamBuffer
 
 from tokenline_stages.simulator import Plan, Simulator
 from tokenline_stages.simulator.faults import (
@@ -265,3 +268,59 @@ async def test_the_id_is_whole_however_the_body_is_cut(fetch: Fetch) -> None:
 async def test_faults_without_a_place_repeat_with_the_seed(fetch: Fetch) -> None:
     answers = [await fetch(plan(Cut(), message_id="x", seed=5)) for _ in range(2)]
     assert answers[0].body == answers[1].body
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/chat", "/v1beta/models/g:streamGenerateContent", "/model/m/converse-stream"],
+)
+async def test_other_framings_are_spoiled_too(fetch: Fetch, path: str) -> None:
+    malformed = plan(MalformedEvent(after_tokens=1), message_id="x")
+    chunks = (await fetch(plan(message_id="x"), path)).chunks
+    spoiled = (await fetch(malformed, path)).chunks
+    changed = [n for n, (a, b) in enumerate(zip(chunks, spoiled, strict=True)) if a != b]
+    assert len(changed) == 1
+    if path.endswith("converse-stream"):
+        buffer = EventStreamBuffer()
+        buffer.add_data(spoiled[changed[0]])
+        with pytest.raises(ChecksumMismatch):
+            list(buffer)
+    else:
+        assert spoiled[changed[0]].endswith(b"\n")
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(spoiled[changed[0]].lstrip(b",["))
+    oversized = await fetch(plan(OversizedEvent(at_event=2, size_bytes=70_000)), path)
+    assert len(oversized.chunks[2]) > 70_000
+
+
+async def test_a_client_that_reads_slowly_loses_nothing() -> None:
+    burst = plan(text=None, tokens=20_000, events_per_write=64)
+    async with Simulator(burst) as simulator:
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        slow.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(slow, ("127.0.0.1", int(simulator.url.rpartition(":")[2])))
+        body = b'{"stream":true}'
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        await loop.sock_sendall(slow, head.encode() + body)
+        while not len(simulator.ledger):
+            await asyncio.sleep(0.01)
+        entry = simulator.ledger.last
+        before = -1
+        while len(entry.sent_ns) != before:
+            before = len(entry.sent_ns)
+            await asyncio.sleep(0.05)
+        waiting = entry.outcome
+        received = 0
+        last = b""
+        while not last.endswith(b"0\r\n\r\n"):
+            last = last[-5:] + await loop.sock_recv(slow, 1 << 20)
+            received += len(last)
+        slow.close()
+    assert waiting == "open", "the server waited for its client"
+    assert entry.outcome == "complete"
+    assert entry.events_sent == 20_003
+    assert received > sum(entry.progress.body_bytes)

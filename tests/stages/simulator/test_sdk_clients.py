@@ -1,15 +1,18 @@
 """The official SDKs read what the plan said: they are the oracle of the wire forms."""
 
 import json
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
 from anthropic import AsyncAnthropic, AsyncAnthropicBedrock
 from botocore.eventstream import EventStreamBuffer
 from openai import AsyncOpenAI
 
 from tokenline_stages.simulator import Plan, Simulator, ToolCall
+from tokenline_stages.simulator.answer import compose
 
 pytestmark = pytest.mark.anyio
 
@@ -197,3 +200,37 @@ async def test_whole_answers() -> None:
     text = completion.choices[0].message.content
     assert text
     assert [block.text for block in message.content if block.type == "text"] == [text]
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/v1beta/models/g:generateContent", ("candidates", 0, "content", "parts", 1, "text")),
+        ("/api/chat", ("message", "content")),
+        ("/api/generate", ("response",)),
+        ("/model/m/converse", ("output", "message", "content", 1, "text")),
+        ("/model/anthropic.m/invoke", ("content", 1, "text")),
+        ("/model/amazon.nova/invoke", ("output", "message", "content", 1, "text")),
+        ("/v1/responses", ("output", 1, "content", 0, "text")),
+    ],
+)
+async def test_whole_answers_of_the_other_apis(path: str, place: tuple[Any, ...]) -> None:
+    async with (
+        Simulator(PLAN) as simulator,
+        aiohttp.ClientSession() as session,
+        session.post(simulator.url + path, json={"stream": False}) as response,
+    ):
+        assert response.status == 200
+        found = await response.json()
+    for step in place:
+        found = found[step]
+    assert found == "".join(compose(PLAN).text)
+
+
+async def test_nova_sends_converse_events_in_chunks(fetch: Fetch) -> None:
+    answer = await fetch(PLAN, "/model/amazon.nova/invoke-with-response-stream")
+    buffer = EventStreamBuffer()
+    buffer.add_data(answer.body)
+    chunks = [json.loads(b64decode(json.loads(frame.payload)["bytes"])) for frame in buffer]
+    assert chunks[0] == {"messageStart": {"role": "assistant"}}
+    assert set(chunks[-1]) == {"metadata"}
