@@ -32,7 +32,9 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ConfigError(f"fragments is {self.fragments}; give 1 or more")
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Plan(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """One answer: its content, its timing, its form on the wire and its faults.
 
     Times count from the arrival of the request (where the server has a capacity: from its turn).

@@ -1,12 +1,14 @@
 """A simulator in a process of its own, so that a measured client has its core to itself."""
 
+import os
 import selectors
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from tempfile import NamedTemporaryFile, TemporaryFile
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 from urllib.parse import quote
 from urllib.request import urlopen
 
@@ -66,34 +68,40 @@ class SimulatorProcess:
 
     def start(self) -> None:
         """Start it and wait until it listens; raises `ConfigError` with its complaint."""
-        plan = msgspec.json.encode(self._plan).decode()
-        arguments = [
-            *(sys.executable, "-m", "tokenline_stages.simulator"),
-            *("--port", "0", "--plan", plan, "--until-stdin-closes"),
-            *self._options,
-        ]
-        self._process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        try:
-            self.url = self._wait_for_address(self._process)
-        except BaseException:
-            self.stop()
-            raise
+        # Files, not pipes or arguments: plans may be long, and nobody reads the complaints.
+        with TemporaryFile() as complaints, NamedTemporaryFile(suffix=".json") as plan:
+            plan.write(msgspec.json.encode(self._plan))
+            plan.flush()
+            arguments = [
+                *(sys.executable, "-m", "tokenline_stages.simulator"),
+                *("--port", "0", "--plan", f"@{plan.name}", "--until-stdin-closes"),
+                *self._options,
+            ]
+            self._process = subprocess.Popen(
+                arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints
+            )
+            try:
+                self.url = self._wait_for_address(self._process, complaints)
+            except BaseException:
+                self.stop()
+                raise
 
-    def _wait_for_address(self, process: subprocess.Popen[bytes]) -> str:
-        assert process.stdout is not None
-        assert process.stderr is not None
+    def _wait_for_address(self, process: subprocess.Popen[bytes], complaints: IO[bytes]) -> str:
+        stdout = process.stdout
+        if stdout is None:
+            raise ConfigError("the simulator's output is not readable")
         deadline = time.monotonic() + self._start_timeout_s
         line = b""
         with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
+            selector.register(stdout, selectors.EVENT_READ)
             while not line.endswith(b"\n"):
                 if not selector.select(max(0.0, deadline - time.monotonic())):
                     raise ConfigError(f"the simulator did not start in {self._start_timeout_s} s")
-                part = process.stdout.read1(4096)  # type: ignore[attr-defined]  # is a BufferedReader
+                part = os.read(stdout.fileno(), 4096)
                 if not part:
-                    raise ConfigError(process.stderr.read().decode(errors="replace").strip())
+                    process.wait()
+                    complaints.seek(0)
+                    raise ConfigError(complaints.read().decode(errors="replace").strip())
                 line += part
         return line.decode().strip().removeprefix(READY)
 

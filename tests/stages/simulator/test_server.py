@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -271,6 +272,20 @@ def test_a_process_of_its_own() -> None:
             process.read_ledger("absent")
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.server
+def test_a_process_takes_a_long_plan_and_much_noise() -> None:
+    text = "long " * 60_000
+    with SimulatorProcess(NOW.with_changes({"text": text, "events_per_write": 64})) as process:
+        host, port = process.url.removeprefix("http://").split(":")
+        for _ in range(300):
+            with socket.create_connection((host, int(port)), timeout=5) as connection:
+                connection.sendall(b"nonsense\r\n\r\n")
+                connection.recv(1000)
+        request = Request(process.url + "/v1/messages", data=b"{}")
+        with urlopen(request) as response:
+            assert json.load(response)["content"][0]["text"] == text
 
 
 @pytest.mark.server
