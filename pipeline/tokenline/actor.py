@@ -25,6 +25,7 @@ from .clock import Clock
 from .errors import StageFailedError, StreamError, TokenlineError, UsageError
 from .options import Capacity, Execution
 from .record import StageKind, StageRecord
+from .stage import FailureStep
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 
@@ -216,7 +217,7 @@ class Actor:
                     raise
 
     def close(self, error: BaseException | None) -> None:
-        """Finish the step (unless `error`), pass the rest on, then close what is below."""
+        """Finish the step, or tell it of `error`; pass the rest on, then close what is below."""
         if self._closing or self._ended:
             return
         self._closing = True
@@ -271,12 +272,15 @@ class Actor:
             self._start()
 
     def _finish_step(self) -> None:
-        if self._finished or self._error is not None:
+        if self._finished:
             return
         self._finished = True
         out: list[Any] = []
         try:
-            self._step.finish(self._now(), out)
+            if self._error is None:
+                self._step.finish(self._now(), out)
+            elif isinstance(self._step, FailureStep):
+                self._step.fail(self._error, self._now(), out)
         except Exception as error:
             self._note_failure(error)
         self._emit_last(out)
@@ -287,6 +291,7 @@ class Actor:
             self._emit(Batch(out, self._now(), 0))
 
     def _fail(self, error: BaseException) -> None:
+        self._finished = True
         self._note_failure(error)
         self._closing = True
         self.inbox.break_off()
@@ -367,6 +372,7 @@ class Actor:
 
     async def _finish_async_step(self) -> None:
         if self._finished or self._error is not None:
+            self._finish_step()
             return
         self._finished = True
         out: list[Any] = []

@@ -16,6 +16,7 @@ pipeline = (
 from __future__ import annotations
 
 import types
+from dataclasses import replace
 from typing import Any, Self, Union, get_args, get_origin
 
 from .clock import SYSTEM_CLOCK, Clock
@@ -155,14 +156,7 @@ class PipelineBuilder:
             return self
         for index, branch in enumerate(self._branches):
             if branch.name == name:
-                self._branches[index] = Branch(
-                    branch.name,
-                    branch.kind,
-                    branch.stage,
-                    branch.readable,
-                    branch.required,
-                    capacity,
-                )
+                self._branches[index] = replace(branch, capacity=capacity)
                 return self
         index = self._index_of(name)
         place = self._chain[index]
@@ -214,6 +208,7 @@ class PipelineBuilder:
         assert self._source is not None
         names = [self._source.name, *(p.stage.name for p in self._chain), "fan-out"]
         names += [branch.name for branch in self._branches]
+        names += [b.stage.name for b in self._branches if b.stage is not None and b.readable]
         for name in names:
             if not name:
                 raise WiringError("a stage has an empty name", stage=name)

@@ -26,7 +26,7 @@ def as_text(pipeline: Pipeline) -> str:
         lines += [f"  |  {_bounds(place.capacity)}", f"{place.stage.name}  [{place.kind}]"]
     lines += [f"  |  {_bounds(pipeline.fan_out)}", f"fan-out  [{StageKind.FAN_OUT}]"]
     for branch in pipeline.branches:
-        lines.append(f"  +--  {_bounds(branch.capacity)}  -->  {branch.name}  [{branch.kind}]")
+        lines.append(f"  +--  {_bounds(branch.capacity)}  -->  {branch.label}  [{branch.kind}]")
         lines.append(f"  |       {_role(branch)}")
     lines += ["  |", f"trace emitter  ({type(pipeline.telemetry).__name__})", "", "limits"]
     options = pipeline.options
@@ -48,7 +48,7 @@ def as_mermaid(pipeline: Pipeline) -> str:
     lines += [f'    n{i} -->|"{_bounds(c)}"| n{i + 1}' for i, c in enumerate(bounds)]
     last = len(names) - 1
     for i, branch in enumerate(pipeline.branches):
-        lines.append(f'    b{i}["{branch.name}"]')
+        lines.append(f'    b{i}["{branch.label}"]')
         lines.append(f'    n{last} -->|"{_bounds(branch.capacity)}"| b{i}')
         lines.append(f"    b{i} -.-> t")
     lines.append('    t["trace emitter"]')

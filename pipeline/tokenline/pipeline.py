@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import UsageError
+from .events import CONTENT_EVENTS
 from .options import Capacity, RunOptions
 from .record import StageKind
 from .source import Request, Source
@@ -35,10 +36,14 @@ class Branch:
     Attributes:
         name: unique within the pipeline.
         kind: consumer, accumulator or branch.
-        stage: what takes the events; None for a branch that the caller reads.
-        readable: the caller reads it (`async for event in run`, or `run.branch(name)`).
+        stage: what takes the events; None where the caller reads the events themselves.
+        readable: the caller reads it (`async for event in run`, or `run.branch(name)`): the
+            events or, with a stage, what the stage gives.
         required: its failure ends the run; otherwise it is cut off and the run goes on.
-        capacity: bounds of its inbox and what happens when it is full.
+        capacity: bounds of its inbox and what happens when it is full. With a stage that the
+            caller reads they also bound what waits between the two; what does not fit is
+            dealt with there.
+        content: types of the items whose first delivery counts as the first content.
     """
 
     name: str
@@ -47,6 +52,14 @@ class Branch:
     readable: bool = False
     required: bool = True
     capacity: Capacity = field(default_factory=Capacity)
+    content: frozenset[type] = CONTENT_EVENTS
+
+    @property
+    def label(self) -> str:
+        """Name for a graph."""
+        if self.readable and self.stage is not None:
+            return f"{self.stage.name} --> {self.name}"
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)

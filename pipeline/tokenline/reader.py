@@ -22,11 +22,20 @@ class Reader:
     Times, in the words of `StageRecord`: processing is the time between two reads, that is the
     caller's loop body; queue wait is how long batches lay here before they were read.
 
+    Args:
+        spec: name, place and capacity.
+        clock: where stamps come from.
+        on_end: called once, when nothing more will be handed out.
+        on_failure: called when the queue is full and its policy is to fail.
+        conflate: makes one batch of two, for `Overflow.CONFLATE`.
+        content: types of the items that count as content.
+
     Attributes:
-        first_delivery_ns: when the first content event was handed out.
+        first_delivery_ns: when the first content item was handed out.
     """
 
     __slots__ = (
+        "_content",
         "_events",
         "_handed_ns",
         "_now",
@@ -47,12 +56,14 @@ class Reader:
         on_end: Callable[[Reader], None],
         on_failure: Callable[[Reader, BaseException], None],
         conflate: Callable[[AnyBatch, AnyBatch], Batch[Any] | None] | None = None,
+        content: frozenset[type] = CONTENT_EVENTS,
     ) -> None:
         self.spec = spec
         self.channel: Channel[Any] = Channel(spec.capacity, clock=clock, conflate=conflate)
         self.stats = StageStats()
         self.first_delivery_ns: int | None = None
         self.ended = False
+        self._content = content
         self._now = clock.now_ns
         self._on_end = on_end
         self._on_failure = on_failure
@@ -167,7 +178,7 @@ class Reader:
         stats.items_in += len(batch.items)
         stats.items_out += len(batch.items)
         self._handed_ns = now_ns
-        if self.first_delivery_ns is None and not CONTENT_EVENTS.isdisjoint(map(type, batch.items)):
+        if self.first_delivery_ns is None and not self._content.isdisjoint(map(type, batch.items)):
             self.first_delivery_ns = now_ns
 
     def _end(self) -> None:

@@ -37,6 +37,7 @@ class StepContext:
         strict: raise on anything unknown instead of counting it.
         pass_unknown: emit `UnknownEvent` for unknown input.
         limits: size limits on everything read from outside.
+        tags: the caller's own labels (`run_id`, `step_id`, user ids ...).
     """
 
     message_id: str
@@ -46,6 +47,7 @@ class StepContext:
     strict: bool = False
     pass_unknown: bool = False
     limits: Limits = field(default_factory=Limits)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Step(Protocol[In, Out]):
@@ -73,6 +75,15 @@ class AsyncStep(Protocol[In, Out]):
 
     async def finish(self, recv_ns: int, out: list[Out]) -> None:
         """Like `Step.finish`, and may await."""
+        ...
+
+
+@runtime_checkable
+class FailureStep(Protocol[Out]):
+    """A step that has something to say when its input fails; `finish` is not called then."""
+
+    def fail(self, error: BaseException, recv_ns: int, out: list[Out]) -> None:
+        """The input ended with `error`: append what is left. A cancelled run does not call it."""
         ...
 
 

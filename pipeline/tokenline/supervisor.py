@@ -17,10 +17,10 @@ from typing import Any
 
 from .actor import Actor, ActorSetup, ActorSpec, FanOutActor, Inlet, name_stage
 from .attempt import Attempt
-from .batch import AnyBatch
 from .errors import RunCancelledError, StreamTimeoutError
-from .events import MessageEnd
+from .gate import Gate, Tail
 from .meter import Meter
+from .options import Overflow
 from .pipeline import Branch, Pipeline
 from .reader import Reader
 from .record import Outcome, RunInfo, RunRecord, StageKind, StageRecord, Timings
@@ -30,53 +30,6 @@ from .stage import StepContext
 from .telemetry.hook import NoRunSpan, RunSpan
 
 logger = logging.getLogger("tokenline")
-
-
-class Gate:
-    """Between the chain and the fan-out: sees the message end pass."""
-
-    __slots__ = ("_core", "_fan_out")
-
-    def __init__(self, core: Supervisor, fan_out: Actor) -> None:
-        self._core = core
-        self._fan_out = fan_out
-
-    def push_nowait(self, batch: AnyBatch) -> bool:
-        """Pass on to the fan-out."""
-        taken = self._fan_out.push_nowait(batch)
-        if taken and type(batch.items[-1]) is MessageEnd:
-            self._core.message_ended()
-        return taken
-
-    async def push(self, batch: AnyBatch) -> None:
-        """Pass on to the fan-out, waiting for room."""
-        await self._fan_out.push(batch)
-        if type(batch.items[-1]) is MessageEnd:
-            self._core.message_ended()
-
-    def close(self, error: BaseException | None) -> None:
-        """How the chain ended is told by the attempt."""
-
-
-class Tail:
-    """Stands behind a branch (or the fan-out itself) and notes that it is through."""
-
-    __slots__ = ("_core", "_name")
-
-    def __init__(self, core: Supervisor, name: str) -> None:
-        self._core = core
-        self._name = name
-
-    def push_nowait(self, batch: AnyBatch) -> bool:
-        """Take and forget."""
-        return True
-
-    async def push(self, batch: AnyBatch) -> None:
-        """Take and forget."""
-
-    def close(self, error: BaseException | None) -> None:
-        """The branch is through."""
-        self._core.branch_through(self._name)
 
 
 class Supervisor:
@@ -104,7 +57,9 @@ class Supervisor:
         self._tags = tags
         self._now = plan.clock.now_ns
         self._meter = Meter()
+        self._indexes = 0
         self._branch_actors: dict[str, Actor] = {}
+        self._branch_inlets: dict[str, Inlet] = {}
         self._open_tails: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._message_ended = False
@@ -129,10 +84,15 @@ class Supervisor:
             strict=plan.options.strict,
             pass_unknown=plan.options.pass_unknown,
             limits=plan.options.limits,
+            tags=self._tags,
         )
         self._fan_out = self._build_fan_out()
         self._attempt = Attempt(
-            plan, self._request, self._step_context, self._setup, Gate(self, self._fan_out)
+            plan,
+            self._request,
+            self._step_context,
+            self._setup,
+            Gate(self._fan_out, self.message_ended),
         )
         self._driver = self.spawn(self._drive(), "source")
 
@@ -164,29 +124,46 @@ class Supervisor:
 
     def _build_fan_out(self) -> FanOutActor:
         plan = self._plan
-        first_branch = len(plan.chain) + 2
-        outlets: list[Inlet] = []
-        # Branches with a stage first: what a reader is told has been accumulated by then.
+        spec = ActorSpec("fan-out", StageKind.FAN_OUT, self._next_index(), plan.fan_out)
+        # Branches that are not read first: what a reader is told has been accumulated by then.
         for branch in sorted(plan.branches, key=lambda branch: branch.readable):
-            spec = ActorSpec(branch.name, branch.kind, first_branch + len(outlets), branch.capacity)
-            outlets.append(self._open_branch(branch, spec))
-        outlets.append(self._tail("fan-out"))
-        spec = ActorSpec("fan-out", StageKind.FAN_OUT, len(plan.chain) + 1, plan.fan_out)
-        return FanOutActor(spec, self._setup, outlets, self._branch_failed, self._meter.observe)
+            self._branch_inlets[branch.name] = self._open_branch(branch)
+        outlets = [*self._branch_inlets.values(), self._tail("fan-out")]
+        return FanOutActor(spec, self._setup, outlets, self._fan_out_failed, self._meter.observe)
 
-    def _open_branch(self, branch: Branch, spec: ActorSpec) -> Inlet:
+    def _open_branch(self, branch: Branch) -> Inlet:
         if branch.stage is None:
-            reader = Reader(spec, self._plan.clock, self._reader_ended, self._reader_failed)
-            self.readers[branch.name] = reader
-            return reader
+            return self._open_reader(branch)
         step = branch.stage.open(self._step_context)
-        actor = Actor(spec, self._setup, step, [self._tail(branch.name)], self._branch_failed)
+        spec = ActorSpec(branch.name, branch.kind, self._next_index(), branch.capacity)
+        outlets: list[Inlet] = [self._tail(branch.name)]
+        if branch.readable:
+            waiting = branch.capacity.model_copy(update={"overflow": Overflow.BLOCK})
+            spec = replace(spec, name=branch.stage.name, capacity=waiting)
+            outlets.insert(0, self._open_reader(branch))
+        actor = Actor(spec, self._setup, step, outlets, lambda _, e: self._cut_off(branch, e))
         self._branch_actors[branch.name] = actor
         return actor
 
+    def _open_reader(self, branch: Branch) -> Reader:
+        spec = ActorSpec(branch.name, branch.kind, self._next_index(), branch.capacity)
+        reader = Reader(
+            spec,
+            self._plan.clock,
+            self._reader_ended,
+            lambda reader, error: self._reader_failed(branch, reader, error),
+            content=branch.content,
+        )
+        self.readers[branch.name] = reader
+        return reader
+
+    def _next_index(self) -> int:
+        self._indexes += 1
+        return len(self._plan.chain) + self._indexes
+
     def _tail(self, name: str) -> Tail:
         self._open_tails.add(name)
-        return Tail(self, name)
+        return Tail(name, self.branch_through)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task that the run owns."""
@@ -212,24 +189,33 @@ class Supervisor:
         if not self._open_tails and self.outcome is None:
             self._end()
 
-    def _branch_failed(self, actor: Actor, error: BaseException) -> None:
-        self._isolate_or_fail(actor.spec.name, actor, error)
+    def _fan_out_failed(self, actor: Actor, error: BaseException) -> None:
+        self._fail(error)
 
-    def _reader_failed(self, reader: Reader, error: BaseException) -> None:
-        error = name_stage(error, reader.spec.name)
+    def _reader_failed(self, branch: Branch, reader: Reader, error: BaseException) -> None:
+        error = name_stage(error, branch.name)
         reader.channel.abort(error)
-        self._isolate_or_fail(reader.spec.name, reader, error)
+        self._stop_stage(branch.name)
+        self._cut_off(branch, error)
 
-    def _isolate_or_fail(self, name: str, outlet: Inlet, error: BaseException) -> None:
-        required = all(branch.required for branch in self._plan.branches if branch.name == name)
-        if required:
+    def _stop_stage(self, name: str) -> None:
+        """Stop the stage in front of a reader that takes no more."""
+        actor = self._branch_actors.get(name)
+        if actor is not None:
+            actor.abort()
+            self.branch_through(name)
+
+    def _cut_off(self, branch: Branch, error: BaseException) -> None:
+        """End the run for a required branch that failed; go on without an optional one."""
+        if branch.required:
             self._fail(error)
             return
-        self.branch_errors[name] = error
-        logger.warning("optional branch %r failed and is cut off: %s", name, error)
-        if outlet in self._fan_out.outlets:
+        self.branch_errors[branch.name] = error
+        logger.warning("optional branch %r failed and is cut off: %s", branch.name, error)
+        inlet = self._branch_inlets[branch.name]
+        if inlet in self._fan_out.outlets:
             # A copy: the fan-out may be going through its list right now.
-            self._fan_out.outlets = [o for o in self._fan_out.outlets if o is not outlet]
+            self._fan_out.outlets = [o for o in self._fan_out.outlets if o is not inlet]
 
     def _reader_ended(self, reader: Reader) -> None:
         self._close_if_done()
@@ -310,6 +296,7 @@ class Supervisor:
         for reader in self.readers.values():
             if not reader.ended and not reader.read_elsewhere():
                 reader.leave()
+                self._stop_stage(reader.spec.name)
 
     async def aclose(self) -> None:
         """Leave, and return when no task of the run is left."""
@@ -404,7 +391,7 @@ class Supervisor:
         return StageRecord(
             name="trace-emitter",
             kind=StageKind.TRACE_EMITTER,
-            index=len(self._plan.chain) + 2 + len(self._plan.branches),
+            index=self._next_index(),
             started_ns=from_ns,
             ended_ns=to_ns,
             items_in=1,
