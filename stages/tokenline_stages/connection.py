@@ -73,8 +73,13 @@ class Connection:
         return self.pipeline(payload).run(payload, **options)
 
     def pipeline(self, payload: Mapping[str, Any] | None = None) -> Pipeline:
-        """The pipeline that such a payload runs through (without one: the provider's first)."""
-        api = self._api or self.provider.api_for(payload if payload is not None else {})
+        """The pipeline that such a payload runs through (without one: the provider's first).
+
+        Raises:
+            ConfigError: the provider has no API for this payload, or no address.
+        """
+        first = self.provider.apis[0]
+        api = self._api or (first if payload is None else self.provider.api_for(payload))
         known = self._pipelines.get(api.name)
         if known is None:
             known = build_pipeline(
@@ -106,6 +111,8 @@ def connect(
     base_url: str | None = None,
     client: Any | None = None,
     max_retries: int = 2,
+    client_options: Mapping[str, Any] | None = None,
+    direct: bool = False,
     api: str | None = None,
     telemetry: Telemetry | None = None,
     options: RunOptions | None = None,
@@ -118,6 +125,10 @@ def connect(
         base_url: another address, for compatible servers and proxies.
         client: your own SDK client; it is used as it is and never closed.
         max_retries: how often the SDK may retry to open a stream.
+        client_options: further arguments of the SDK's client: `aws_region`, `project_id`,
+            `api_version`, `default_headers` ...
+        direct: send requests without the SDK, where a key is all they need: faster, and without
+            the SDK's own retries.
         api: use this wire API for every payload, instead of going by the payload's shape.
         telemetry: where runs report; by default your OpenTelemetry providers if you set any,
             else the standard `OTEL_EXPORTER_OTLP_*` variables, else nowhere.
@@ -127,5 +138,5 @@ def connect(
         UnknownProviderError: no such provider; the message lists the known ones.
         ConfigError: the provider has no API of that name.
     """
-    access = Access(api_key, base_url, client, max_retries)
+    access = Access(api_key, base_url, client, max_retries, dict(client_options or {}), direct)
     return Connection(provider(name), access, api, telemetry, options)

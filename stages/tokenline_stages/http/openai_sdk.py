@@ -1,64 +1,102 @@
-"""Requests through the official openai SDK: client and sending, for Chat and Responses."""
+"""Sources over the official openai SDK: Chat Completions and Responses of every server."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import httpx2
 
-from tokenline.errors import MissingKeyError
+from tokenline.errors import ConfigError, MissingKeyError
 from tokenline.source import Request
+from tokenline_stages.providers.registry import Access
+from tokenline_stages.source import SdkSource
 
-from .transport import AiohttpTransport
+from .openai_server import OpenAIServer as OpenAIServer
+from .sdk import check_client, new_client, post_stream
+from .source_spec import SourceSpec
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+PATHS = {"openai.chat": "/chat/completions", "openai.responses": "/responses"}
+"""Wire API to its path below the base URL."""
+
+_NO_KEY = "unneeded"  # the SDK insists on one
 
 
-def make_openai_client(
-    *, api_key: str | None, base_url: str | None, max_retries: int, provider: str, key_env: str
-) -> AsyncOpenAI:
-    """An `AsyncOpenAI` over the aiohttp transport.
+def openai_source(
+    server: OpenAIServer,
+    access: Access,
+    api: str,
+    streaming_fields: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+) -> SdkSource:
+    """The source of one API of a server.
+
+    Args:
+        server: whose.
+        access: how to reach it.
+        api: a wire API out of `PATHS`.
+        streaming_fields: what to add to a payload beside `stream: true`.
 
     Raises:
-        MissingKeyError: neither argument nor environment gives a key.
+        ConfigError: no address, or a client of another kind.
     """
+    base_url = _base_url(server, access)
+    if access.client is not None:
+        check_client(access.client, "AsyncOpenAI", server.name)
+    path = PATHS[api]
+
+    async def send(client: Any, request: Request) -> httpx2.Response:
+        payload = request.payload
+        more = streaming_fields(payload) if streaming_fields is not None else {}
+        return await post_stream(client, path, request, body={**payload, "stream": True, **more})
+
+    spec = SourceSpec(server.genai_name, api, base_url)
+    return SdkSource(spec, send, lambda: _make_client(server, access, base_url), access.client)
+
+
+def _base_url(server: OpenAIServer, access: Access) -> str:
+    if access.client is not None:
+        return str(getattr(access.client, "base_url", ""))
+    configured = os.environ.get(server.base_url_variable) if server.base_url_variable else None
+    base_url = access.base_url or configured or server.base_url
+    if not base_url:
+        ways = f"set {server.base_url_variable} or " if server.base_url_variable else ""
+        raise ConfigError(f"{server.name}: no address; {ways}pass base_url=...")
+    return base_url
+
+
+def _make_client(server: OpenAIServer, access: Access, base_url: str) -> Any:
     import openai
 
-    try:
-        return openai.AsyncOpenAI(
-            api_key=api_key,
-            base_url=base_url,
-            max_retries=max_retries,
-            http_client=httpx2.AsyncClient(
-                transport=AiohttpTransport(), timeout=httpx2.Timeout(None, connect=10.0)
-            ),
-        )
-    except openai.OpenAIError as error:
-        raise MissingKeyError(
-            f"{provider}: no API key; set {key_env}, pass api_key=..., or pass your own client=..."
-        ) from error
+    key = find_key(server, access)
+    options = {name: value for name, value in access.client_options.items() if name != "api_key"}
+    if server.name != "openai":
+        # These name an account at OpenAI; the SDK takes them from the environment.
+        options = {"organization": "", "project": "", **options}
+    client = new_client(
+        openai.AsyncOpenAI,
+        server.name,
+        api_key=key,
+        base_url=base_url,
+        max_retries=access.max_retries,
+        **options,
+    )
+    client.organization = client.organization or None
+    client.project = client.project or None
+    return client
 
 
-def send_openai(path: str) -> Callable[[Any, Request], Awaitable[httpx2.Response]]:
-    """A sender for `path`: posts the payload as it is and gives the open response.
+def find_key(server: OpenAIServer, access: Access) -> Any:
+    """The key of a server. Never another one's: the SDK would fall back to OpenAI's.
 
-    With `cast_to=httpx2.Response` the SDK hands out the response itself, unread; it builds no
-    stream and no chunk objects.
+    Raises:
+        MissingKeyError: none is given and the server needs one.
     """
-
-    async def send(client: AsyncOpenAI, request: Request) -> httpx2.Response:
-        from openai import AsyncStream
-
-        response: Any = await client.post(
-            path,
-            cast_to=httpx2.Response,
-            body={**request.payload, "stream": True},
-            options={"headers": dict(request.headers)},
-            stream=True,
-            stream_cls=AsyncStream[Any],
-        )
-        return cast(httpx2.Response, response)
-
-    return send
+    given = access.api_key or access.client_options.get("api_key")
+    key = given or (os.environ.get(server.key_variable) if server.key_variable else None)
+    if key or not server.needs_key:
+        return key or _NO_KEY
+    ways = f"set {server.key_variable}, " if server.key_variable else ""
+    raise MissingKeyError(
+        f"{server.name}: no API key; {ways}pass api_key=..., or pass your own client=..."
+    )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tokenline.errors import ConfigError, UnknownProviderError
+from tokenline.errors import ConfigError, UnknownProviderError, UsageError
 from tokenline.source import Source
 from tokenline.stage import Stage
 
@@ -29,12 +29,29 @@ class Access:
         base_url: where requests go.
         client: the user's own SDK client; used as it is and never closed.
         max_retries: how often the SDK may retry to open the stream.
+        client_options: further arguments of the SDK's client (`aws_region`, `project_id`,
+            `api_version`, `default_headers` ...). They are kept out of `repr`.
+        direct: send requests without the SDK, where a key is all they need.
     """
 
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
     client: Any | None = field(default=None, repr=False)
     max_retries: int = 2
+    client_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    direct: bool = False
+
+    def need_sdk(self, name: str) -> None:
+        """Raise `ConfigError` if requests to a provider that only its SDK reaches are direct."""
+        if self.direct:
+            raise ConfigError(f"{name}: its SDK makes the requests; leave out direct=True")
+
+    def need_no_sdk(self, name: str) -> None:
+        """Raise `ConfigError` if a client is given where no SDK is used."""
+        if self.client is not None or self.client_options:
+            raise ConfigError(
+                f"{name}: requests are made without an SDK; leave out client and client_options"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +64,7 @@ class Api:
         parser: raw bytes to wire items.
         normalizer: wire items to events.
         accepts: whether a payload is for this API; the first that says yes is taken.
+        payload: what such a payload has, in words, for messages.
     """
 
     name: str
@@ -54,6 +72,12 @@ class Api:
     parser: Callable[[], Stage[Any, Any]]
     normalizer: Callable[[], Stage[Any, Any]]
     accepts: Callable[[Mapping[str, Any]], bool] = lambda payload: True
+    payload: str = "any fields"
+
+
+def has(*names: str) -> Callable[[Mapping[str, Any]], bool]:
+    """For `Api.accepts`: whether a payload has one of these fields."""
+    return lambda payload: any(name in payload for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +99,19 @@ class Provider:
 
         Raises:
             ConfigError: none of them takes such a payload.
+            UsageError: the payload is no mapping.
         """
+        if not isinstance(payload, Mapping):
+            raise UsageError(f"a request payload is a dict, not {type(payload).__name__}")
         for api in self.apis:
             if api.accepts(payload):
                 return api
-        names = ", ".join(api.name for api in self.apis)
-        raise ConfigError(f"provider {self.name!r} has no API for this payload; it has: {names}")
+        wanted = "; ".join(f"{api.name} takes {api.payload}" for api in self.apis)
+        fields = ", ".join(sorted(map(str, payload))) or "nothing"
+        raise ConfigError(
+            f"provider {self.name!r} has no API for a payload of {fields}; {wanted};"
+            " pass api=... to choose one of them"
+        )
 
     def api_named(self, name: str) -> Api:
         """The API called `name` (or whose last part it is).
@@ -105,19 +136,21 @@ def register(provider: Provider) -> Provider:
 
 
 def provider(name: str) -> Provider:
-    """The provider called `name`.
+    """The provider called `name`, or whose alias it is (`google` is `gemini`).
 
     Raises:
         UnknownProviderError: there is none; the message lists the known ones.
     """
-    from .catalog import BUILT_IN
+    from .catalog import ALIASES, BUILT_IN
 
-    if name not in _registered and name in BUILT_IN:
-        register(BUILT_IN[name](name))
     found = _registered.get(name)
-    if found is None:
+    if found is not None:
+        return found
+    name_meant = ALIASES.get(name, name)
+    make = BUILT_IN.get(name_meant)
+    if make is None:
         raise UnknownProviderError(name, known_providers())
-    return found
+    return _registered.get(name_meant) or register(make(name_meant))
 
 
 def known_providers() -> tuple[str, ...]:

@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tokenline.source import Source
+from tokenline.stage import Stage
 from tokenline_stages.normalizer import normalizer
-from tokenline_stages.parser import sse_parser
-from tokenline_stages.providers.registry import Api
+from tokenline_stages.parser import event_stream_parser, sse_parser
+from tokenline_stages.providers.registry import Access, Api, has
 
 from .normalizer import MessagesNormalizer
-from .source import messages_source
+from .platforms import DIRECT, Platform
 from .structs import MessagesWire
-from .wire import decode
+from .wire import decode, decode_frame
 
 
-def messages_api() -> Api:
-    """`POST /v1/messages`."""
+def messages_api(
+    platform: Platform = DIRECT, accepts: Callable[[Mapping[str, Any]], bool] | None = None
+) -> Api:
+    """`POST /v1/messages`, or what the platform has instead.
+
+    Args:
+        platform: where the models run.
+        accepts: whether a payload is for this API; by default every one with `messages`.
+    """
+    name = platform.genai_name
+
+    def source(access: Access) -> Source:
+        if access.direct and platform is DIRECT:
+            from .direct_source import direct_messages_source
+
+            return direct_messages_source(access)
+        from .source import messages_source
+
+        access.need_sdk(platform.name)
+        return messages_source(platform, access)
+
+    def parser() -> Stage[Any, Any]:
+        if platform.frames:
+            return event_stream_parser(MessagesWire, decode_frame, name)
+        return sse_parser(MessagesWire, decode, name)
+
     return Api(
         name="anthropic.messages",
-        source=messages_source,
-        parser=lambda: sse_parser(MessagesWire, decode, "anthropic"),
+        source=source,
+        parser=parser,
         normalizer=lambda: normalizer(
-            MessagesWire, lambda context: MessagesNormalizer(context, "anthropic")
+            MessagesWire, lambda context: MessagesNormalizer(context, name)
         ),
+        accepts=accepts or has("messages"),
+        payload="`messages`",
     )

@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+from tokenline.source import Source
+from tokenline_stages.http.openai_server import OpenAIServer
 from tokenline_stages.normalizer import normalizer
 from tokenline_stages.parser import sse_parser
-from tokenline_stages.providers.registry import Api
+from tokenline_stages.providers.registry import Access, Api, has
 
 from .normalizer import ChatNormalizer
 from .quirks import quirks_of
-from .source import chat_source
 from .wire import ChatWire, decode
+
+
+def chat_server(provider: str) -> OpenAIServer:
+    """The server called `provider`, as its quirks describe it."""
+    quirks = quirks_of(provider)
+    return OpenAIServer(
+        name=provider,
+        genai_name=quirks.genai_name,
+        base_url=quirks.base_url,
+        base_url_variable="OPENAI_BASE_URL" if provider == "openai" else None,
+        key_variable=quirks.key_variable,
+        needs_key=quirks.needs_key,
+    )
 
 
 def chat_api(provider: str) -> Api:
     """`POST /chat/completions` of the server called `provider`."""
     quirks = quirks_of(provider)
+    server = chat_server(provider)
+    name = quirks.genai_name
+
+    def source(access: Access) -> Source:
+        if access.direct and provider != "azure":
+            from .direct_source import direct_chat_source
+
+            return direct_chat_source(server, quirks, access)
+        from .source import chat_source
+
+        return chat_source(server, quirks, access)
+
     return Api(
         name="openai.chat",
-        source=lambda access: chat_source(provider, quirks, access),
-        parser=lambda: sse_parser(ChatWire, decode, provider),
+        source=source,
+        parser=lambda: sse_parser(ChatWire, decode, name),
         normalizer=lambda: normalizer(
-            ChatWire, lambda context: ChatNormalizer(context, provider, quirks)
+            ChatWire, lambda context: ChatNormalizer(context, name, quirks)
         ),
+        accepts=has("messages"),
+        payload="`messages`",
     )

@@ -1,0 +1,133 @@
+"""Requests through any official SDK client: the open response, not the SDK's chunk objects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import httpx2
+
+from tokenline.errors import ConfigError
+from tokenline.source import Request
+
+from .transport import AiohttpTransport
+
+CONNECT_TIMEOUT_S = 10.0
+"""How long our clients wait for a connection; waiting for an answer is the run's own matter."""
+
+_ASYNC_CLIENTS = frozenset(
+    {"AsyncOpenAI", "AsyncAnthropic", "AsyncAnthropicVertex", "AsyncAnthropicBedrock"}
+)
+_SYNC_CLIENTS = frozenset({"OpenAI", "Anthropic", "AnthropicVertex", "AnthropicBedrock"})
+
+
+def new_client(kind: Callable[..., Any], name: str, **options: Any) -> Any:
+    """An SDK client over our transport; to be called on the loop that will use it.
+
+    It follows no redirect, so that keys stay where they belong.
+
+    Raises:
+        ConfigError: an option that the SDK does not know, or options that exclude each other.
+    """
+    timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)
+    http_client = httpx2.AsyncClient(transport=AiohttpTransport(), timeout=timeout)
+    try:
+        return kind(http_client=http_client, **options)
+    except (TypeError, ValueError) as error:
+        closing = asyncio.ensure_future(http_client.aclose())
+        closing.add_done_callback(lambda task: task.exception())
+        raise ConfigError(f"{name}: the SDK refuses client_options: {error}") from error
+
+
+def check_client(client: Any, wanted: str, provider: str) -> None:
+    """Refuse a client that is known to be of another kind; one of no known kind is let through.
+
+    Args:
+        client: the user's own client.
+        wanted: name of the SDK class that the provider needs; a subclass is as good.
+        provider: name of the provider, for messages.
+
+    Raises:
+        ConfigError: it is synchronous, or of another SDK or platform.
+    """
+    kinds = {kind.__name__ for kind in type(client).__mro__}
+    name = type(client).__name__
+    if kinds & _SYNC_CLIENTS or not hasattr(client, "post"):
+        raise ConfigError(f"{provider}: client={name} is no asynchronous client; pass an {wanted}")
+    if kinds & _ASYNC_CLIENTS and wanted not in kinds:
+        raise ConfigError(
+            f"{provider}: client={name} is of another provider; pass an {wanted},"
+            " or connect to the provider that it is for"
+        )
+
+
+async def post_stream(
+    client: Any,
+    path: str,
+    request: Request,
+    *,
+    body: Mapping[str, Any] | None = None,
+    content: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> httpx2.Response:
+    """Post with an SDK client and give the open response, its body unread.
+
+    With `cast_to=httpx2.Response` the SDK hands out the response itself; it builds no stream
+    and no chunk objects. Keys, signatures, URL and retries are the SDK's.
+
+    Args:
+        client: an asynchronous client of the openai or anthropic SDK.
+        path: path below the client's base URL.
+        request: its headers and time limit are applied.
+        body: sent as JSON.
+        content: sent as it is, instead of a body.
+        headers: further headers; those of the request win.
+    """
+    options: dict[str, Any] = {"headers": {**(headers or {}), **request.headers}}
+    if request.connect_timeout_s is not None:
+        options["timeout"] = _with_connect(getattr(client, "timeout", None), request)
+    sent = {"body": body} if content is None else {"content": content}
+    answer = await client.post(
+        path, cast_to=httpx2.Response, options=options, stream=True, stream_cls=None, **sent
+    )
+    return _open_response(answer)
+
+
+def _with_connect(timeout: Any, request: Request) -> httpx2.Timeout:
+    limits = timeout if hasattr(timeout, "as_dict") else httpx2.Timeout(timeout)
+    return httpx2.Timeout(**{**limits.as_dict(), "connect": request.connect_timeout_s})
+
+
+def _open_response(answer: Any) -> httpx2.Response:
+    """The response in whatever the SDK gave.
+
+    A client with middleware and the generations before openai 3 and anthropic 2 give a stream
+    object; a client over the older httpx gives that library's response.
+    """
+    response = getattr(answer, "response", answer)
+    if isinstance(response, httpx2.Response):
+        return response
+    return httpx2.Response(
+        response.status_code,
+        headers=list(response.headers.multi_items()),
+        stream=_OtherBody(response),
+    )
+
+
+class _OtherBody(httpx2.AsyncByteStream):
+    """The body of a response of the older httpx."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for data in self._response.aiter_raw():
+                yield data
+        except Exception as error:
+            raise httpx2.ReadError(str(error) or type(error).__name__) from error
+
+    async def aclose(self) -> None:
+        """Let go of the response."""
+        await self._response.aclose()
