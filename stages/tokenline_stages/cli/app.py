@@ -17,6 +17,7 @@ EXIT_INTERRUPTED = 130
 
 _COMMANDS = {
     "chat": "chat",
+    "conformance": "conformance",
     "demo": "demo",
     "graph": "graph",
     "serve": "serve",
