@@ -27,7 +27,7 @@ from .options import Capacity, Execution
 from .record import StageKind, StageRecord
 from .stage import FailureStep
 
-Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
+Spawn = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
 
 
 class Inlet(Protocol):

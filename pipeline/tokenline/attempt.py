@@ -13,10 +13,14 @@ from typing import Any
 
 from .actor import Actor, ActorSetup, ActorSpec, Inlet, StageStats, name_stage
 from .batch import AnyBatch, Batch
-from .pipeline import Pipeline
+from .commit import CommitGate
+from .errors import StreamError
+from .meter import Meter
+from .pipeline import Pipeline, Route
 from .record import StageKind, StageRecord
 from .source import ByteStream, Request
 from .stage import RawChunk, StepContext
+from .watchdog import Watchdog
 
 
 @dataclass(slots=True)
@@ -62,12 +66,17 @@ class Attempt:
 
     Args:
         plan: the pipeline.
+        route: which way to take.
         request: what to send.
         context: what the steps may know.
         setup: what the run's actors share.
         pass_on: where normalized events go.
+        meter: the run's token clocks.
+        gate: holds events until the first content, where another attempt may follow.
 
     Attributes:
+        route: the way taken.
+        given_up: another attempt has won.
         stamps: source-side stamps.
         stats: the source's counters.
         actors: the chain, in flow order.
@@ -76,16 +85,28 @@ class Attempt:
     def __init__(
         self,
         plan: Pipeline,
+        route: Route,
         request: Request,
         context: StepContext,
         setup: ActorSetup,
         pass_on: Inlet,
+        meter: Meter,
+        gate: CommitGate | None = None,
     ) -> None:
         self.stamps = Stamps()
         self.stats = StageStats()
         self.actors: list[Actor] = []
-        self._source = plan.source
+        self.route = route
+        self.given_up = False
+        self._source = route.source
         self._request = request
+        self._meter = meter
+        self._gate = gate
+        self._limits = plan.options.timeouts
+        self._failure: StreamError | None = None
+        self._waiting_ns: int | None = None
+        self._resumed_ns = 0
+        self._byte_budget: int | None = None
         self._now = setup.clock.now_ns
         self._wait_ns = 0
         self._halted = False
@@ -93,12 +114,12 @@ class Attempt:
         self._reading = False
         self._task: asyncio.Task[Any] | None = None
         self._end = ChainEnd(pass_on)
-        self._head = self._build_chain(plan, context, setup)
+        self._head = self._build_chain(context, setup)
 
-    def _build_chain(self, plan: Pipeline, context: StepContext, setup: ActorSetup) -> Inlet:
+    def _build_chain(self, context: StepContext, setup: ActorSetup) -> Inlet:
         below: Inlet = self._end
-        for index in range(len(plan.chain), 0, -1):
-            place = plan.chain[index - 1]
+        for index in range(len(self.route.chain), 0, -1):
+            place = self.route.chain[index - 1]
             spec = ActorSpec(place.stage.name, place.kind, index, place.capacity)
             actor = Actor(spec, setup, place.stage.open(context), [below], self._stage_failed)
             self.actors.insert(0, actor)
@@ -109,6 +130,8 @@ class Attempt:
         """Read the response to its end; gives the error that ended it early, if any."""
         self._task = asyncio.current_task()
         error: BaseException | None = None
+        watchdog = Watchdog(self._limits, self, self._now, self.fail)
+        watchdog.start()
         try:
             await self._read_all()
         except asyncio.CancelledError:
@@ -117,6 +140,10 @@ class Attempt:
         except Exception as failure:
             self.stats.errors += 1
             error = name_stage(failure, self._source.name)
+        finally:
+            watchdog.stop()
+        if self._failure is not None:
+            error = name_stage(self._failure, self._source.name)
         self.stats.ended_ns = self._now()
         self._head.close(error)
         await self._end.wait()
@@ -130,11 +157,77 @@ class Attempt:
             self._cancelled_by_halt = True
             self._task.cancel()
 
+    def fail(self, error: StreamError) -> None:
+        """End the attempt with an error from outside (a time limit)."""
+        if self._failure is None and not self._halted:
+            error.provider = error.provider or self._source.provider
+            self._failure = error
+            self.halt()
+
+    def give_up(self) -> None:
+        """Another attempt has won: close the provider's socket, drop everything."""
+        self.given_up = True
+        self.abort()
+        if self._task is not None:
+            self._task.cancel()
+
+    def entered_as(self, task: asyncio.Task[Any]) -> None:
+        """The task that will run this attempt."""
+        self._task = task
+
+    def limit_rest(self, more_bytes: int, on_spent: Callable[[], None]) -> None:
+        """Read at most `more_bytes` further bytes, then call `on_spent`."""
+        self._byte_budget = self.stats.bytes + more_bytes
+        self._on_spent = on_spent
+
     def abort(self) -> None:
         """Drop everything at once."""
         for actor in self.actors:
             actor.abort()
         self._end.close(None)
+
+    # --- what the watchdog and the run look at ----------------------------------------------
+
+    @property
+    def committed(self) -> bool:
+        """Whether content of this attempt was delivered."""
+        if self._gate is not None:
+            return self._gate.committed
+        return self._meter.first_token_ns is not None
+
+    @property
+    def last_seq(self) -> int:
+        """Sequence number of the last event passed on; -1 before the first."""
+        return self._gate.last_seq if self._gate is not None else -1
+
+    @property
+    def request_ns(self) -> int | None:
+        """See `Watched`."""
+        return self.stamps.request_ns
+
+    @property
+    def headers_ns(self) -> int | None:
+        """See `Watched`."""
+        return self.stamps.headers_ns
+
+    @property
+    def waiting_since_ns(self) -> int | None:
+        """See `Watched`."""
+        return self._waiting_ns if self._reading else None
+
+    @property
+    def first_token_ns(self) -> int | None:
+        """See `Watched`."""
+        if self._gate is not None:
+            return self._gate.first_content_ns
+        return self._meter.first_token_ns
+
+    @property
+    def last_token_ns(self) -> int | None:
+        """See `Watched`."""
+        if self.first_token_ns is None:
+            return None
+        return max(self._meter.last_token_ns, self._resumed_ns)
 
     def records(self) -> list[StageRecord]:
         """What source and chain did."""
@@ -177,7 +270,7 @@ class Attempt:
         taken = self.stats.taken
         while not self._halted:
             self._reading = True
-            from_ns = now()
+            self._waiting_ns = from_ns = now()
             data = await stream.read()
             self._reading = False
             recv_ns = now()
@@ -191,4 +284,8 @@ class Attempt:
             if not push(batch):
                 from_ns = now()
                 await head.push(batch)
-                self.stats.blocked_ns += now() - from_ns
+                self._resumed_ns = now()
+                self.stats.blocked_ns += self._resumed_ns - from_ns
+            if self._byte_budget is not None and self.stats.bytes > self._byte_budget:
+                self._on_spent()
+                return

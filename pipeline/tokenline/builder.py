@@ -16,19 +16,24 @@ pipeline = (
 from __future__ import annotations
 
 import types
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self, Union, get_args, get_origin
 
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import WiringError
 from .events import Event
+from .limiter import Limiter
 from .options import Capacity, RunOptions
-from .pipeline import Branch, ChainStage, Pipeline
+from .pipeline import Branch, ChainStage, Pipeline, Route
 from .record import StageKind
 from .result import Result
 from .source import Source
 from .stage import Stage
 from .telemetry.hook import NoTelemetry, Telemetry
+
+ContinueFrom = Callable[[Mapping[str, Any], Result], Mapping[str, Any] | None]
+"""See `Route.continue_from`."""
 
 
 class PipelineBuilder:
@@ -44,6 +49,9 @@ class PipelineBuilder:
         self._telemetry: Telemetry = NoTelemetry()
         self._options = RunOptions()
         self._clock = SYSTEM_CLOCK
+        self._fallbacks: list[Route] = []
+        self._continue_from: ContinueFrom | None = None
+        self._limiter: Limiter | None = None
 
     @classmethod
     def from_pipeline(cls, pipeline: Pipeline) -> Self:
@@ -57,6 +65,9 @@ class PipelineBuilder:
         builder._telemetry = pipeline.telemetry
         builder._options = pipeline.options
         builder._clock = pipeline.clock
+        builder._fallbacks = list(pipeline.fallbacks)
+        builder._continue_from = pipeline.continue_from
+        builder._limiter = pipeline.limiter
         return builder
 
     # --- in flow order ---------------------------------------------------------------------
@@ -104,6 +115,25 @@ class PipelineBuilder:
     def options(self, options: RunOptions) -> Self:
         """Set how the pipeline runs."""
         self._options = options
+        return self
+
+    def fall_back(self, *routes: Route | Pipeline) -> Self:
+        """Add routes to take, in order, when the attempts before are used up.
+
+        Of a `Pipeline` its source and chain are taken.
+        """
+        for route in routes:
+            self._fallbacks.append(route.routes[0] if isinstance(route, Pipeline) else route)
+        return self
+
+    def continue_with(self, continue_from: ContinueFrom) -> Self:
+        """Say how the provider goes on with a response that broke off (`AfterCommit.CONTINUE`)."""
+        self._continue_from = continue_from
+        return self
+
+    def limit(self, limiter: Limiter) -> Self:
+        """Keep the pipeline's runs within bounds shared with others."""
+        self._limiter = limiter
         return self
 
     def clock(self, clock: Clock) -> Self:
@@ -175,7 +205,9 @@ class PipelineBuilder:
             raise WiringError("the pipeline has no source; call .source(...) first", stage="source")
         self._check_names()
         self._check_capacities()
-        self._check_edges(self._source)
+        self._check_edges(self._source, self._chain)
+        for route in self._fallbacks:
+            self._check_edges(route.source, route.chain)
         self._check_branches()
         return Pipeline(
             name=self._name,
@@ -186,6 +218,9 @@ class PipelineBuilder:
             telemetry=self._telemetry,
             options=self._options,
             clock=self._clock,
+            fallbacks=tuple(self._fallbacks),
+            continue_from=self._continue_from,
+            limiter=self._limiter,
         )
 
     def _append(self, stage: Any, kind: StageKind, capacity: Capacity | None) -> Self:
@@ -229,9 +264,9 @@ class PipelineBuilder:
                     stage=name,
                 )
 
-    def _check_edges(self, source: Source) -> None:
+    def _check_edges(self, source: Source, chain: Sequence[ChainStage]) -> None:
         above, given = source.name, source.outlet
-        for place in self._chain:
+        for place in chain:
             _check_edge(above, given, place.stage.name, place.stage.inlet)
             above, given = place.stage.name, place.stage.outlet
         _check_edge(above, given, "fan-out", Event)

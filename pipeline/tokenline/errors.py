@@ -21,6 +21,8 @@
         - `StageFailedError`: a user's stage or branch raised
         - `QueueFullError`: a queue with the `fail` policy was full
         - `StreamTimeoutError`: a time limit passed
+            - `ConnectTimeoutError`, `HeadersTimeoutError`, `FirstTokenTimeoutError`,
+              `IdleTimeoutError`, `StallTimeoutError`, `TotalTimeoutError`
         - `RunCancelledError`: somebody called `run.cancel()` while it was being read
 
 Errors survive pickling and `copy`; `partial` (the result so far) goes with them.
@@ -227,6 +229,32 @@ class StreamTimeoutError(StreamError):
     """A time limit passed before what it waits for came."""
 
     retryable = True
+
+
+class ConnectTimeoutError(StreamTimeoutError):
+    """No connection in time (`Timeouts.connect_s`): check the address and the network."""
+
+
+class HeadersTimeoutError(StreamTimeoutError):
+    """No response headers in time (`Timeouts.headers_s`)."""
+
+
+class FirstTokenTimeoutError(StreamTimeoutError):
+    """No content in time (`Timeouts.first_token_s`); pings and empty chunks do not count."""
+
+
+class IdleTimeoutError(StreamTimeoutError):
+    """The provider sent no byte for too long (`Timeouts.idle_s`)."""
+
+
+class StallTimeoutError(StreamTimeoutError):
+    """The provider sent no content for too long (`Timeouts.stall_s`), pings apart."""
+
+
+class TotalTimeoutError(StreamTimeoutError):
+    """The run as a whole took too long (`Timeouts.total_s`)."""
+
+    retryable = False
 
 
 class RunCancelledError(StreamError):

@@ -2,10 +2,12 @@
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-KIB = 1024
-MIB = 1024 * KIB
+from .option_base import KIB as KIB
+from .option_base import MIB as MIB
+from .option_base import Options as Options
+from .policy import HedgePolicy, Leaving, RetryPolicy, Timeouts
 
 
 class Overflow(StrEnum):
@@ -27,12 +29,6 @@ class Execution(StrEnum):
     """In the feeding task while there is no pressure, behind their queue when there is."""
     QUEUED = "queued"
     """Always in a task of their own, behind their queue."""
-
-
-class Options(BaseModel):
-    """Base of all options: immutable, unknown names refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Capacity(Options):
@@ -79,6 +75,10 @@ class RunOptions(Options):
         strict: raise `UnknownEventError` on anything unknown instead of counting it.
         pass_unknown: deliver unknown input as `UnknownEvent`.
         execution: fused (default) or queued; same events, results and errors either way.
+        timeouts: time limits.
+        retry: whether and when a failed attempt is made again.
+        hedge: whether a second request is made when the first token is late.
+        leaving: what happens to the response when the consumer leaves early.
         end_grace_s: how long to wait, after the response's last event, for the server to end
             the body, so that the connection can be used again. Nobody waits for it but
             the clean-up of the run.
@@ -88,4 +88,8 @@ class RunOptions(Options):
     strict: bool = False
     pass_unknown: bool = False
     execution: Execution = Execution.FUSED
+    timeouts: Timeouts = Field(default_factory=Timeouts)
+    retry: RetryPolicy = Field(default_factory=RetryPolicy)
+    hedge: HedgePolicy | None = None
+    leaving: Leaving = Field(default_factory=Leaving)
     end_grace_s: float = Field(default=0.2, ge=0)

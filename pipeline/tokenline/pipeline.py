@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import UsageError
 from .events import CONTENT_EVENTS
+from .limiter import Limiter
 from .options import Capacity, RunOptions
 from .record import StageKind
+from .result import Result
 from .source import Request, Source
 from .stage import Stage
 from .telemetry.hook import NoTelemetry, Telemetry
@@ -27,6 +29,26 @@ class ChainStage:
     stage: Stage[Any, Any]
     kind: StageKind
     capacity: Capacity = field(default_factory=Capacity)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A way to an answer: a source and the chain that reads it.
+
+    Attributes:
+        name: for telemetry and errors.
+        source: opens the provider's stream.
+        chain: stages from the source to the fan-out.
+        payload: makes this route's payload of the run's; None sends it as it is.
+        continue_from: makes the payload that lets the provider go on with a response that broke
+            off; None, or a function that gives None, where it cannot.
+    """
+
+    name: str
+    source: Source
+    chain: tuple[ChainStage, ...]
+    payload: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    continue_from: Callable[[Mapping[str, Any], Result], Mapping[str, Any] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +97,9 @@ class Pipeline:
         telemetry: the trace emitter.
         options: how it runs.
         clock: where stamps come from.
+        fallbacks: routes to take, in order, when this one's attempts are used up.
+        continue_from: see `Route.continue_from`.
+        limiter: bounds shared with other runs.
     """
 
     name: str
@@ -85,6 +110,15 @@ class Pipeline:
     telemetry: Telemetry = field(default_factory=NoTelemetry)
     options: RunOptions = field(default_factory=RunOptions)
     clock: Clock = SYSTEM_CLOCK
+    fallbacks: tuple[Route, ...] = ()
+    continue_from: Callable[[Mapping[str, Any], Result], Mapping[str, Any] | None] | None = None
+    limiter: Limiter | None = None
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The pipeline's own route, then its fallbacks."""
+        own = Route(self.name, self.source, self.chain, continue_from=self.continue_from)
+        return (own, *self.fallbacks)
 
     def run(
         self,
@@ -93,6 +127,7 @@ class Pipeline:
         message_id: str | None = None,
         headers: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
+        options: RunOptions | None = None,
     ) -> Run:
         """A run of one request; enter it with `async with`.
 
@@ -101,6 +136,7 @@ class Pipeline:
             message_id: our id of the response; made if not given, known before the first byte.
             headers: extra HTTP headers of this request.
             tags: the caller's own labels (step, run, user ids ...), kept with the trace.
+            options: run with these instead of the pipeline's own.
 
         Raises:
             UsageError: the payload is no mapping.
@@ -109,7 +145,10 @@ class Pipeline:
 
         if not isinstance(payload, Mapping):
             raise UsageError(f"a request payload is a dict, not {type(payload).__name__}")
-        return Run(self, Request(payload, dict(headers or {})), message_id, dict(tags or {}))
+        plan = self if options is None else replace(self, options=options)
+        connect_s = plan.options.timeouts.connect_s
+        request = Request(payload, dict(headers or {}), connect_s)
+        return Run(plan, request, message_id, dict(tags or {}))
 
     def edit(self) -> PipelineBuilder:
         """A builder that starts from this pipeline, to insert, replace or remove stages."""
@@ -130,8 +169,9 @@ class Pipeline:
         return as_mermaid(self)
 
     async def aclose(self) -> None:
-        """Close the clients that the source made for itself."""
-        await self.source.aclose()
+        """Close the clients that the sources made for themselves."""
+        for route in self.routes:
+            await route.source.aclose()
 
     async def __aenter__(self) -> Pipeline:
         return self

@@ -174,6 +174,29 @@ class ChunkGaps:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One request of a run.
+
+    Attributes:
+        route: name of the route it took.
+        provider: GenAI provider name.
+        request_ns: when it was issued; None if it did not get that far.
+        ended_ns: when it was over.
+        outcome: ok, error, or cancelled (it lost a race).
+        error: class name of what ended it.
+        committed: its content was delivered.
+    """
+
+    route: str
+    provider: str
+    request_ns: int | None
+    ended_ns: int
+    outcome: Outcome
+    error: str | None
+    committed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """One finished run; handed to the trace emitter exactly once, whatever the exit.
 
@@ -192,6 +215,9 @@ class RunRecord:
         usage_estimated: the counts come from a local counter.
         attempts: how many requests were made.
         retry_wait_ns: time spent waiting between attempts.
+        limiter_wait_ns: time spent waiting for the limiter.
+        attempt_records: one record for each finished attempt, in the order they ended.
+        route: name of the route whose content was delivered, or that was tried last.
         unknown_events: events this version does not know.
         stages: one record for each stage, in flow order.
         result: what had arrived (content included; sinks decide what to keep).
@@ -214,3 +240,6 @@ class RunRecord:
     unknown_events: int
     stages: tuple[StageRecord, ...]
     result: Result | None = None
+    limiter_wait_ns: int = 0
+    attempt_records: tuple[AttemptRecord, ...] = ()
+    route: str = ""

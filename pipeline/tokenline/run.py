@@ -273,6 +273,6 @@ def _abandon(core: Supervisor, loop: asyncio.AbstractEventLoop) -> None:
         "run %s was dropped without being closed; use `async with` or `aclose`", core.message_id
     )
     if loop.is_closed():
-        core.cancel(Outcome.ABANDONED)
+        core.abandon()
     else:
-        loop.call_soon_threadsafe(core.cancel, Outcome.ABANDONED)
+        loop.call_soon_threadsafe(core.abandon)

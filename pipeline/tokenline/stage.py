@@ -34,6 +34,8 @@ class StepContext:
         model: the requested model, if the payload names one.
         payload: the request payload; read only.
         first_seq: sequence number of the first event.
+        first_part: number of the first part; above 0 where an attempt goes on with a response.
+        continued: the attempt goes on with a response that has begun: no second `MessageStart`.
         strict: raise on anything unknown instead of counting it.
         pass_unknown: emit `UnknownEvent` for unknown input.
         limits: size limits on everything read from outside.
@@ -44,6 +46,8 @@ class StepContext:
     model: str | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
     first_seq: int = 0
+    first_part: int = 0
+    continued: bool = False
     strict: bool = False
     pass_unknown: bool = False
     limits: Limits = field(default_factory=Limits)

@@ -16,12 +16,13 @@ from dataclasses import replace
 from typing import Any
 
 from .actor import Actor, ActorSetup, ActorSpec, FanOutActor, Inlet, name_stage
-from .attempt import Attempt
-from .errors import RunCancelledError, StreamTimeoutError
+from .attempts import Attempts
+from .errors import RunCancelledError, StreamTimeoutError, TotalTimeoutError
 from .gate import Gate, Tail
 from .meter import Meter
 from .options import Overflow
 from .pipeline import Branch, Pipeline
+from .policy import OnLeave
 from .reader import Reader
 from .record import Outcome, RunInfo, RunRecord, StageKind, StageRecord, Timings
 from .result import Result
@@ -30,6 +31,16 @@ from .stage import StepContext
 from .telemetry.hook import NoRunSpan, RunSpan
 
 logger = logging.getLogger("tokenline")
+
+_detached: set[Supervisor] = set()
+"""Runs that go on without their consumer; held here so that nothing drops them."""
+
+
+async def wait_detached() -> None:
+    """Return when no detached run of this loop is left; for an orderly shutdown."""
+    loop = asyncio.get_running_loop()
+    while tasks := {task for core in _detached if core._loop is loop for task in core._tasks}:
+        await asyncio.wait(tasks)
 
 
 class Supervisor:
@@ -64,7 +75,8 @@ class Supervisor:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._message_ended = False
         self._ended_ns = 0
-        self._grace: asyncio.TimerHandle | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+        self._left = False
 
     # --- start -----------------------------------------------------------------------------
 
@@ -87,13 +99,18 @@ class Supervisor:
             tags=self._tags,
         )
         self._fan_out = self._build_fan_out()
-        self._attempt = Attempt(
+        self._attempts = Attempts(
             plan,
             self._request,
             self._step_context,
             self._setup,
             Gate(self._fan_out, self.message_ended),
+            self._meter,
+            self.snapshot,
         )
+        total_s = plan.options.timeouts.total_s
+        if total_s is not None:
+            self._timers.append(self._loop.call_later(total_s, self._total_time_is_up))
         self._driver = self.spawn(self._drive(), "source")
 
     def _describe(self) -> RunInfo:
@@ -165,7 +182,7 @@ class Supervisor:
         self._open_tails.add(name)
         return Tail(name, self.branch_through)
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Start a task that the run owns."""
         task = self._loop.create_task(work, name=f"tokenline:{name}", context=self._context.copy())
         self._tasks.add(task)
@@ -181,7 +198,8 @@ class Supervisor:
         self._message_ended = True
         self._fan_out.close(None)
         grace_s = self._plan.options.end_grace_s
-        self._grace = self._loop.call_later(grace_s, self._attempt.halt)
+        self._attempts.settle()
+        self._timers.append(self._loop.call_later(grace_s, self._attempts.halt))
 
     def branch_through(self, name: str) -> None:
         """A branch has taken everything it will take."""
@@ -220,7 +238,7 @@ class Supervisor:
     def _reader_ended(self, reader: Reader) -> None:
         self._close_if_done()
 
-    def _task_done(self, task: asyncio.Task[None]) -> None:
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
@@ -229,24 +247,32 @@ class Supervisor:
 
     async def _drive(self) -> None:
         try:
-            error = await self._attempt.run()
+            error = await self._attempts.run()
         except asyncio.CancelledError:
             if self.outcome is None:
                 # Not by us: the loop is being shut down over a run that nobody closed.
                 self.cancel(Outcome.ABANDONED)
             raise
         finally:
-            if self._grace is not None:
-                self._grace.cancel()
+            self._stop_timers()
         if error is not None and not self._message_ended:
             self._fail(error)
         else:
             self._fan_out.close(self.error)
 
+    def _total_time_is_up(self) -> None:
+        limit_s = self._plan.options.timeouts.total_s
+        self._fail(TotalTimeoutError(f"not complete within {limit_s:g} s (Timeouts.total_s)"))
+
+    def _stop_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
     def _fail(self, error: BaseException) -> None:
         if self.error is None and self.outcome is None:
             self.error = error
-            self._attempt.halt()
+            self._attempts.halt()
             self._fan_out.close(error)
 
     def _end(self, outcome: Outcome | None = None) -> None:
@@ -266,7 +292,7 @@ class Supervisor:
     def cancel(self, outcome: Outcome = Outcome.CANCELLED) -> None:
         """Stop everything now: the provider's socket is closed, what waits is dropped."""
         if self.outcome is None:
-            self._attempt.abort()
+            self._attempts.abort()
             self._fan_out.abort()
             for actor in self._branch_actors.values():
                 actor.abort()
@@ -280,11 +306,32 @@ class Supervisor:
         self._close()
 
     def leave(self) -> None:
-        """The readers are gone; without them the response is not worth having."""
+        """The readers are gone: cancel, or see to the rest, as the options say."""
         for reader in self.readers.values():
             reader.leave()
-        if self.outcome is None:
+            self._stop_stage(reader.spec.name)
+        leaving = self._plan.options.leaving
+        if self.outcome is not None or self._left:
+            return
+        if leaving.action is OnLeave.CANCEL:
             self.cancel()
+            return
+        self._left = True
+        self._timers.append(self._loop.call_later(leaving.max_s, self.cancel))
+        self._attempts.limit_rest(leaving.max_bytes, self._cancel_soon)
+        if leaving.action is OnLeave.DETACH:
+            _detached.add(self)
+
+    def _cancel_soon(self) -> None:
+        # Not at once: the reading task must not be cancelled inside its own clean-up.
+        self._loop.call_soon(self.cancel)
+
+    def abandon(self) -> None:
+        """The caller dropped the run without closing it."""
+        if self._plan.options.leaving.action is OnLeave.CANCEL or self._loop.is_closed():
+            self.cancel(Outcome.ABANDONED)
+        else:
+            self.leave()
 
     async def wait_ended(self) -> None:
         """Return when the response is received and accumulated, or failed, or cancelled."""
@@ -299,11 +346,17 @@ class Supervisor:
                 self._stop_stage(reader.spec.name)
 
     async def aclose(self) -> None:
-        """Leave, and return when no task of the run is left."""
+        """Leave, and return when no task of the run is left (a detached one goes on)."""
         self.leave()
+        if self in _detached:
+            return
         own = asyncio.current_task()
-        while others := self._tasks - {own}:
-            await asyncio.wait(others)
+        try:
+            while others := self._tasks - {own}:
+                await asyncio.wait(others)
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
 
     # --- the end ---------------------------------------------------------------------------
 
@@ -314,6 +367,7 @@ class Supervisor:
     def _close(self) -> None:
         if self.record is not None:
             return
+        _detached.discard(self)
         self.record = self._make_record()
         from_ns = self._now()
         try:
@@ -337,7 +391,7 @@ class Supervisor:
 
     def timings(self) -> Timings:
         """The stamps so far."""
-        stamps = self._attempt.stamps
+        stamps = self._attempts.current.stamps
         delivered = [r.first_delivery_ns for r in self.readers.values() if r.first_delivery_ns]
         return Timings(
             started_ns=self._info.started_ns,
@@ -362,21 +416,24 @@ class Supervisor:
             timings=self.timings(),
             gaps=meter.gaps.summary(),
             chunks=meter.chunks,
-            bytes=self._attempt.stats.bytes,
+            bytes=self._attempts.current.stats.bytes,
             response_id=meter.response_id,
             response_model=meter.response_model,
             finish_reasons=tuple(meter.finish_reasons),
             usage=meter.usage,
             usage_estimated=False,
-            attempts=1,
-            retry_wait_ns=0,
+            attempts=self._attempts.count,
+            retry_wait_ns=self._attempts.retry_wait_ns,
             unknown_events=0,
+            limiter_wait_ns=self._attempts.limiter_wait_ns,
+            attempt_records=tuple(self._attempts.history),
+            route=self._attempts.current.route.name,
             stages=tuple(self._stage_records()),
             result=self.snapshot(),
         )
 
     def _stage_records(self) -> list[StageRecord]:
-        records = self._attempt.records()
+        records = self._attempts.current.records()
         records.append(self._fan_out.record())
         records.extend(actor.record() for actor in self._branch_actors.values())
         records.extend(reader.record() for reader in self.readers.values())

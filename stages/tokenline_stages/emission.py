@@ -52,12 +52,12 @@ class Emission:
 
     def __init__(self, context: StepContext) -> None:
         self._context = context
-        self._next_part = 0
+        self._next_part = context.first_part
         self.seq = context.first_seq
         self.recv_ns = 0
         self.message_id = context.message_id
         self.out: list[Event] = []
-        self.started = False
+        self.started = context.continued
         self.unknown = 0
 
     def begin(self, recv_ns: int, out: list[Event]) -> None:

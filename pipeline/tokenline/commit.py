@@ -1,0 +1,96 @@
+"""The commit point: what an attempt gives is held until its first content.
+
+Until then nothing was delivered and the attempt can be made again unseen. The first content (or
+a complete message without any) asks whether this attempt is the one to go on; then what was held
+is passed on, in order, and everything after it directly.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from .actor import Inlet
+from .batch import AnyBatch
+from .events import CONTENT_EVENTS, MessageEnd
+
+_COMMITTING = CONTENT_EVENTS | {MessageEnd}
+
+
+class CommitGate:
+    """Stands behind one attempt's chain.
+
+    Args:
+        pass_on: where batches go after the commit.
+        on_commit: called at the first content; False if another attempt has won, whereupon
+            everything this one gives is dropped.
+
+    Attributes:
+        first_content_ns: receive time of the first content; None before it.
+        last_seq: sequence number of the last event passed on; -1 before the first.
+    """
+
+    __slots__ = (
+        "_held",
+        "_lost",
+        "_on_commit",
+        "_open",
+        "_pass_on",
+        "first_content_ns",
+        "last_seq",
+    )
+
+    def __init__(self, pass_on: Inlet, on_commit: Callable[[], bool]) -> None:
+        self._pass_on = pass_on
+        self._on_commit = on_commit
+        self._held: deque[AnyBatch] = deque()
+        self._open = False
+        self._lost = False
+        self.first_content_ns: int | None = None
+        self.last_seq = -1
+
+    @property
+    def committed(self) -> bool:
+        """Whether this attempt's content was passed on."""
+        return self._open
+
+    def push_nowait(self, batch: AnyBatch) -> bool:
+        """Hold, drop or pass on; False if there is no room below (the batch was not taken)."""
+        if not self._open and not self._decide(batch):
+            return True
+        while self._held:
+            if not self._pass_on.push_nowait(self._held[0]):
+                return False
+            self._held.popleft()
+        if not self._pass_on.push_nowait(batch):
+            return False
+        self.last_seq = batch.items[-1].seq
+        return True
+
+    async def push(self, batch: AnyBatch) -> None:
+        """Like `push_nowait`, waiting for room."""
+        if not self._open and not self._decide(batch):
+            return
+        while self._held:
+            await self._pass_on.push(self._held[0])
+            self._held.popleft()
+        await self._pass_on.push(batch)
+        self.last_seq = batch.items[-1].seq
+
+    def close(self, error: BaseException | None) -> None:
+        """How the chain ended is told by the attempt."""
+
+    def _decide(self, batch: AnyBatch) -> bool:
+        """Whether the gate is open for this batch; a batch that is not passed on is held."""
+        if self._lost:
+            return False
+        if _COMMITTING.isdisjoint(map(type, batch.items)):
+            self._held.append(batch)
+            return False
+        if not self._on_commit():
+            self._lost = True
+            self._held.clear()
+            return False
+        self._open = True
+        self.first_content_ns = batch.recv_ns
+        return True
