@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -89,9 +90,24 @@ async def post_stream(
         options["timeout"] = _with_connect(getattr(client, "timeout", None), request)
     sent = {"body": body} if content is None else {"content": content}
     answer = await client.post(
-        path, cast_to=httpx2.Response, options=options, stream=True, stream_cls=None, **sent
+        path,
+        cast_to=httpx2.Response,
+        options=options,
+        stream=True,
+        stream_cls=_stream_class(client),
+        **sent,
     )
     return _open_response(answer)
+
+
+def _stream_class(client: Any) -> Any | None:
+    """The stream class of the client's SDK: unused, but some generations insist on one."""
+    for kind in type(client).__mro__:
+        module = sys.modules.get(kind.__module__.partition(".")[0])
+        stream_class = getattr(module, "AsyncStream", None)
+        if stream_class is not None:
+            return stream_class[Any]
+    return None
 
 
 def _with_connect(timeout: Any, request: Request) -> httpx2.Timeout:
