@@ -288,4 +288,4 @@ class Attempt:
                 self.stats.blocked_ns += self._resumed_ns - from_ns
             if self._byte_budget is not None and self.stats.bytes > self._byte_budget:
                 self._on_spent()
-                return
+                await asyncio.get_running_loop().create_future()  # until it cancels us

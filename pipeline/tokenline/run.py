@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from .errors import StreamError, UsageError
+from .errors import RunCancelledError, StreamError, UsageError
 from .events import Event, TextDelta
 from .reader import Reader
 from .record import Outcome, RunRecord, StageKind, Timings
@@ -216,7 +216,11 @@ class Run:
     async def _complete(self, ending: BaseException) -> None:
         """Wait until all is accumulated; a late failure is not mistaken for a good end."""
         await self._core.wait_ended()
-        error = self._core.error if isinstance(ending, StopAsyncIteration) else ending
+        error: BaseException | None = ending
+        if isinstance(ending, StopAsyncIteration):
+            error = self._core.error
+            if error is None and self._core.outcome in (Outcome.CANCELLED, Outcome.ABANDONED):
+                error = RunCancelledError("the run was closed before its end")
         if isinstance(error, StreamError) and error.partial is None:
             error.partial = self._core.snapshot()
         if error is not None and error is not ending:

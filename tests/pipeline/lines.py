@@ -31,7 +31,9 @@ class LineParser:
 class LineNormalizer:
     def __init__(self, context: StepContext) -> None:
         self._id = context.message_id
-        self._seq = 0
+        self._seq = context.first_seq
+        self._part = context.first_part
+        self._started = context.continued
         self._ended = False
 
     def _stamp(self, recv_ns: int) -> tuple[int, int, str]:
@@ -40,13 +42,14 @@ class LineNormalizer:
 
     def feed(self, items: Sequence[str], recv_ns: int, out: list[Event]) -> None:
         for word in items:
-            if self._seq == 0:
+            if not self._started:
+                self._started = True
                 out.append(MessageStart(*self._stamp(recv_ns), "provider-id", "model-x"))
             if word == ".":
                 self._ended = True
                 out.append(MessageEnd(*self._stamp(recv_ns)))
             else:
-                out.append(TextDelta(*self._stamp(recv_ns), 0, word + " "))
+                out.append(TextDelta(*self._stamp(recv_ns), self._part, word + " "))
 
     def finish(self, recv_ns: int, out: list[Event]) -> None:
         if not self._ended:

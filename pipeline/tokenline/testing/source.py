@@ -32,7 +32,19 @@ class Pause:
         await self._resumed.wait()
 
 
-Script = Sequence[bytes | Pause | BaseException]
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A place in a script where the stream waits on the loop's clock.
+
+    Attributes:
+        seconds: how long; virtual under `run_virtual`.
+    """
+
+    seconds: float
+
+
+Script = Sequence[bytes | Pause | Wait | BaseException]
+"""What a stream gives, in order."""
 
 
 @dataclass
@@ -61,7 +73,10 @@ class ScriptedStream:
                 return entry
             if isinstance(entry, BaseException):
                 raise entry
-            await entry.wait()
+            if isinstance(entry, Wait):
+                await asyncio.sleep(entry.seconds)
+            else:
+                await entry.wait()
         return b""
 
     async def aclose(self) -> None:
@@ -74,6 +89,7 @@ class ScriptedSource:
 
     Args:
         scripts: what each `open` gives: a script, or an exception to raise; the last one repeats.
+        headers_after_s: how long `open` takes.
 
     Attributes:
         streams: every stream opened so far.
@@ -88,8 +104,9 @@ class ScriptedSource:
     server_port: int | None = None
     outlet: Any = RawChunk
 
-    def __init__(self, *scripts: Script | BaseException) -> None:
+    def __init__(self, *scripts: Script | BaseException, headers_after_s: float = 0.0) -> None:
         self._scripts = scripts
+        self.headers_after_s = headers_after_s
         self.streams: list[ScriptedStream] = []
         self.requests: list[Request] = []
         self.closed = 0
@@ -103,6 +120,8 @@ class ScriptedSource:
         self.requests.append(request)
         if isinstance(script, BaseException):
             raise script
+        if self.headers_after_s:
+            await asyncio.sleep(self.headers_after_s)
         stream = ScriptedStream(script)
         self.streams.append(stream)
         return stream
