@@ -65,6 +65,13 @@ def read_json(data: bytes) -> JsonValue:
     return value
 
 
+def keepable_members(value: dict[str, Any]) -> dict[str, Any]:
+    """The members of an object that are not nested deeper than a result keeps."""
+    if not _too_deep(value):
+        return value
+    return {name: inner for name, inner in value.items() if not _too_deep(inner)}
+
+
 def pair_surrogates(text: str) -> str:
     """Text that can be written as UTF-8: halves of one character joined, stray halves replaced.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from .events import FinishReason, ReasoningKind, ToolKind, Usage
-from .json_args import pair_surrogates
+from .json_args import keepable_members, pair_surrogates
 
 if TYPE_CHECKING:
     from .record import Timings
@@ -236,7 +236,7 @@ class TokenUsage(_Model):
             cached_input_tokens=usage.cached_input_tokens,
             cache_write_input_tokens=usage.cache_write_input_tokens,
             reasoning_tokens=usage.reasoning_tokens,
-            raw=usage.raw,
+            raw=None if usage.raw is None else keepable_members(usage.raw),
             estimated=estimated,
         )
 

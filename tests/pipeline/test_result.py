@@ -183,6 +183,15 @@ def test_deepest_arguments_survive_json() -> None:
     assert Result.model_validate_json(result.model_dump_json()) == result
 
 
+def test_usage_survives_json_without_what_is_nested_too_deep() -> None:
+    deep: object = 1
+    for _ in range(250):
+        deep = {"a": deep}
+    usage = TokenUsage.from_usage(Usage(input_tokens=1, raw={"input": 1, "deep": deep}))
+    assert usage.raw == {"input": 1}
+    assert TokenUsage.model_validate_json(usage.model_dump_json()) == usage
+
+
 def test_wide_arguments_are_not_deep() -> None:
     raw = '{"a": [' + ",".join(["{}"] * 1000) + "]}"
     assert parse_arguments(raw)[1] is None

@@ -602,6 +602,14 @@ def test_recordings(corpus_dir: Path, subtests: Any) -> None:
             assert run(split(body, places))[0] == events
 
 
+def test_a_call_that_begins_after_the_end_is_cut() -> None:
+    begun = {"functionCall": {"name": "late", "willContinue": True}}
+    events, error = run([sse(answer({"text": "a"}), answer(begun, finish=None))])
+    assert error is None
+    check_shape(events)
+    assert [event.complete for event in of(events, ToolCallEnd)] == [False]
+
+
 def test_signed_text_keeps_its_text_and_kind() -> None:
     first = {"text": "hm", "thought": True, "thoughtSignature": "c2ln"}
     events = run_chunk(answer(first, {"text": "yes"}))

@@ -818,7 +818,17 @@ def test_odd_values_never_break_it(found: list[Any], inline: bool) -> None:
         run([[item] for item in items], INLINE if inline else None, limits=Limits(max_parts=20))[0]
         == events
     )
-    fold(events)
+    result = fold(events)
+    assert Result.model_validate_json(result.model_dump_json()) == result
+
+
+def test_half_a_pair_in_a_name_is_mended() -> None:
+    odd = '{"id":"i\\ud83d","model":"m\\ud83d","usage":{"prompt_tokens":1,"cost":1e999,"x":"\\ud83d"}}'
+    events, error = run([[decode("", odd.encode()), chunk({"content": "a"}, "stop"), Done()]])
+    assert error is None
+    result = fold(events)
+    assert (result.provider_message_id, result.model) == ("i\ufffd", "m\ufffd")
+    assert result.usage.raw == {"prompt_tokens": 1, "cost": None, "x": "\ufffd"}
 
 
 # Usage, reasons, quirks

@@ -119,6 +119,7 @@ class GeminiNormalizer:
                 provider=self._provider,
             )
         for candidate in candidates:
+            candidate.calls.break_off()
             self._close(candidate)
         if self._blocked:
             emission.message_end(FinishReason.CONTENT_FILTER, self._blocked)

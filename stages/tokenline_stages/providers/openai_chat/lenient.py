@@ -5,11 +5,14 @@ as numbers, an object where a list belongs, NaN in log probabilities, half a sur
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
+
+from tokenline.json_args import pair_surrogates
 
 from .chunk import (
     ChatChunk,
@@ -67,6 +70,12 @@ def text_of(value: Any, depth: int = 4) -> str | None:
     return "".join(text_of(item, depth - 1) or "" for item in value)
 
 
+def label_of(value: Any) -> str | None:
+    """As `text_of`, for a name or an id, which no later event continues: half a pair is mended."""
+    text = text_of(value)
+    return None if text is None else pair_surrogates(text)
+
+
 def number_of(value: Any) -> int | None:
     """The whole number in `value`, also from text or a float."""
     if isinstance(value, str):
@@ -87,8 +96,8 @@ def read_signature(extra: Mapping[str, Any] | None) -> str | None:
 def build(value: dict[str, Any]) -> ChatChunk:
     """The chunk that `value` was meant to be; what makes no sense is left out."""
     return ChatChunk(
-        id=text_of(value.get("id")),
-        model=text_of(value.get("model")),
+        id=label_of(value.get("id")),
+        model=label_of(value.get("model")),
         choices=_list(value.get("choices"), _choice),
         usage=_object(value.get("usage")),
         error=value.get("error"),
@@ -100,7 +109,20 @@ def build(value: dict[str, Any]) -> ChatChunk:
 
 
 def _object(value: Any) -> dict[str, Any] | None:
-    return value if isinstance(value, dict) else None
+    return _writable(value) if isinstance(value, dict) else None
+
+
+def _writable(value: Any) -> Any:
+    """`value` as JSON can hold it: infinities and NaN are null, text is Unicode."""
+    if isinstance(value, str):
+        return pair_surrogates(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_writable(inner) for inner in value]
+    if isinstance(value, dict):
+        return {pair_surrogates(name): _writable(inner) for name, inner in value.items()}
+    return value
 
 
 def _list(value: Any, build_item: Callable[[dict[str, Any]], _T]) -> list[_T] | None:
@@ -127,7 +149,7 @@ def _choice(value: dict[str, Any]) -> Choice:
     return Choice(
         index=number_of(value.get("index")) or 0,
         delta=_delta(value.get("delta")),
-        finish_reason=text_of(value.get("finish_reason")),
+        finish_reason=label_of(value.get("finish_reason")),
         logprobs=_raw_object(value.get("logprobs")),
         message=_delta(value.get("message")),
         usage=_object(value.get("usage")),
@@ -167,35 +189,35 @@ def _arguments(value: Any) -> str | None:
 def _function(value: Any) -> Function | None:
     if not isinstance(value, dict):
         return None
-    return Function(text_of(value.get("name")), _arguments(value.get("arguments")))
+    return Function(label_of(value.get("name")), _arguments(value.get("arguments")))
 
 
 def _custom(value: Any) -> CustomCall | None:
     if not isinstance(value, dict):
         return None
-    return CustomCall(text_of(value.get("name")), _arguments(value.get("input")))
+    return CustomCall(label_of(value.get("name")), _arguments(value.get("input")))
 
 
 def _tool_call(value: dict[str, Any]) -> ToolCallFragment:
     return ToolCallFragment(
         index=number_of(value.get("index")),
-        id=text_of(value.get("id")),
-        type=text_of(value.get("type")),
+        id=label_of(value.get("id")),
+        type=label_of(value.get("type")),
         function=_function(value.get("function")),
         custom=_custom(value.get("custom")),
         extra_content=_object(value.get("extra_content")),
-        name=text_of(value.get("name")),
+        name=label_of(value.get("name")),
         arguments=_arguments(value.get("arguments")),
     )
 
 
 def _detail(value: dict[str, Any]) -> ReasoningDetail:
     return ReasoningDetail(
-        type=text_of(value.get("type")),
+        type=label_of(value.get("type")),
         text=text_of(value.get("text")),
         summary=text_of(value.get("summary")),
         data=text_of(value.get("data")),
         signature=text_of(value.get("signature")),
-        id=text_of(value.get("id")),
+        id=label_of(value.get("id")),
         index=number_of(value.get("index")),
     )
