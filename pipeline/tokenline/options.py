@@ -79,6 +79,7 @@ class RunOptions(Options):
         retry: whether and when a failed attempt is made again.
         hedge: whether a second request is made when the first token is late.
         leaving: what happens to the response when the consumer leaves early.
+        watch_loop: measure how long the event loop is blocked, see `tokenline.loop_lag`.
         end_grace_s: how long to wait, after the response's last event, for the server to end
             the body, so that the connection can be used again. Nobody waits for it but
             the clean-up of the run.
@@ -92,4 +93,5 @@ class RunOptions(Options):
     retry: RetryPolicy = Field(default_factory=RetryPolicy)
     hedge: HedgePolicy | None = None
     leaving: Leaving = Field(default_factory=Leaving)
+    watch_loop: bool = True
     end_grace_s: float = Field(default=0.2, ge=0)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from .events import Usage
+from .loop_lag import LoopLag as LoopLag
 from .result import Outcome as Outcome
 from .result import Result
 
@@ -221,6 +222,7 @@ class RunRecord:
         unknown_events: events this version does not know.
         stages: one record for each stage, in flow order.
         result: what had arrived (content included; sinks decide what to keep).
+        loop_lag: blocks of the event loop between the start and the end.
     """
 
     info: RunInfo
@@ -243,3 +245,4 @@ class RunRecord:
     limiter_wait_ns: int = 0
     attempt_records: tuple[AttemptRecord, ...] = ()
     route: str = ""
+    loop_lag: LoopLag = LoopLag()

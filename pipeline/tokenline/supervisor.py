@@ -19,6 +19,7 @@ from .actor import Actor, ActorSetup, ActorSpec, FanOutActor, Inlet, name_stage
 from .attempts import Attempts
 from .errors import RunCancelledError, StreamTimeoutError, TotalTimeoutError
 from .gate import Gate, Tail
+from .loop_lag import LoopLag, watch_loop
 from .meter import Meter
 from .options import Overflow
 from .pipeline import Branch, Pipeline
@@ -77,6 +78,7 @@ class Supervisor:
         self._ended_ns = 0
         self._timers: list[asyncio.TimerHandle] = []
         self._left = False
+        self._loop_lag = LoopLag()
 
     # --- start -----------------------------------------------------------------------------
 
@@ -111,6 +113,8 @@ class Supervisor:
         total_s = plan.options.timeouts.total_s
         if total_s is not None:
             self._timers.append(self._loop.call_later(total_s, self._total_time_is_up))
+        watched = plan.options.watch_loop
+        self._loop_watch = watch_loop(self._loop, self._meter) if watched else None
         self._driver = self.spawn(self._drive(), "source")
 
     def _describe(self) -> RunInfo:
@@ -277,6 +281,8 @@ class Supervisor:
 
     def _end(self, outcome: Outcome | None = None) -> None:
         self._ended_ns = self._now()
+        if self._loop_watch is not None:
+            self._loop_lag = self._loop_watch.stop()
         if outcome is None:
             if self.error is None:
                 outcome = Outcome.OK
@@ -430,6 +436,7 @@ class Supervisor:
             route=self._attempts.current.route.name,
             stages=tuple(self._stage_records()),
             result=self.snapshot(),
+            loop_lag=self._loop_lag,
         )
 
     def _stage_records(self) -> list[StageRecord]:
