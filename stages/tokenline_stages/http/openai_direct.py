@@ -15,7 +15,7 @@ from .source_spec import SourceSpec
 if TYPE_CHECKING:
     from tokenline_stages.providers.registry import Access
 
-    from .openai_sdk import OpenAIServer
+    from .openai_server import OpenAIServer
 
 _PATHS = {"openai.chat": "/chat/completions", "openai.responses": "/responses"}
 _ACCOUNT = {"openai-organization": "OPENAI_ORG_ID", "openai-project": "OPENAI_PROJECT_ID"}
@@ -36,8 +36,9 @@ def openai_direct_source(
         streaming_fields: what to add to a payload beside `stream: true`.
 
     Raises:
-        ConfigError: no address.
+        ConfigError: no address, or a client or its options beside it.
     """
+    access.need_no_sdk(server.name)
     base_url = _base_url(server, access)
     address = join_url(base_url, _PATHS[api])
 
