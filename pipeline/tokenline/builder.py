@@ -22,6 +22,7 @@ from typing import Any, Self, Union, get_args, get_origin
 
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import WiringError
+from .estimate import UsageEstimator
 from .events import Event
 from .limiter import Limiter
 from .options import Capacity, RunOptions
@@ -49,6 +50,7 @@ class PipelineBuilder:
         self._telemetry: Telemetry = NoTelemetry()
         self._options = RunOptions()
         self._clock = SYSTEM_CLOCK
+        self._usage_estimator: UsageEstimator | None = None
         self._fallbacks: list[Route] = []
         self._continue_from: ContinueFrom | None = None
         self._limiter: Limiter | None = None
@@ -65,6 +67,7 @@ class PipelineBuilder:
         builder._telemetry = pipeline.telemetry
         builder._options = pipeline.options
         builder._clock = pipeline.clock
+        builder._usage_estimator = pipeline.usage_estimator
         builder._fallbacks = list(pipeline.fallbacks)
         builder._continue_from = pipeline.continue_from
         builder._limiter = pipeline.limiter
@@ -134,6 +137,11 @@ class PipelineBuilder:
     def limit(self, limiter: Limiter) -> Self:
         """Keep the pipeline's runs within bounds shared with others."""
         self._limiter = limiter
+        return self
+
+    def estimate_usage(self, estimator: UsageEstimator | None) -> Self:
+        """Count tokens here where the server reports none; the counts are marked as estimates."""
+        self._usage_estimator = estimator
         return self
 
     def clock(self, clock: Clock) -> Self:
@@ -218,6 +226,7 @@ class PipelineBuilder:
             telemetry=self._telemetry,
             options=self._options,
             clock=self._clock,
+            usage_estimator=self._usage_estimator,
             fallbacks=tuple(self._fallbacks),
             continue_from=self._continue_from,
             limiter=self._limiter,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import UsageError
+from .estimate import UsageEstimator
 from .events import CONTENT_EVENTS
 from .limiter import Limiter
 from .options import Capacity, RunOptions
@@ -97,6 +98,7 @@ class Pipeline:
         telemetry: the trace emitter.
         options: how it runs.
         clock: where stamps come from.
+        usage_estimator: counts the tokens of runs whose server reports none.
         fallbacks: routes to take, in order, when this one's attempts are used up.
         continue_from: see `Route.continue_from`.
         limiter: bounds shared with other runs.
@@ -110,6 +112,7 @@ class Pipeline:
     telemetry: Telemetry = field(default_factory=NoTelemetry)
     options: RunOptions = field(default_factory=RunOptions)
     clock: Clock = SYSTEM_CLOCK
+    usage_estimator: UsageEstimator | None = None
     fallbacks: tuple[Route, ...] = ()
     continue_from: Callable[[Mapping[str, Any], Result], Mapping[str, Any] | None] | None = None
     limiter: Limiter | None = None

@@ -171,6 +171,7 @@ class Run:
         if error is not None:
             await self._complete(error)
             raise error
+        await self._core.wait_counted()
         return self.snapshot()
 
     def snapshot(self) -> Result:

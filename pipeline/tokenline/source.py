@@ -52,6 +52,9 @@ class ByteStream(Protocol):
 class Source(Protocol):
     """Opens streams of one provider; shared by all runs of a pipeline.
 
+    A source may also have an attribute `secrets`: the strings (keys, tokens) that it sends and
+    that must not show up in the text of any error.
+
     Attributes:
         name: stage name, `source` unless set otherwise.
         provider: OpenTelemetry GenAI provider name.

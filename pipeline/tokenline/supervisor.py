@@ -18,6 +18,7 @@ from typing import Any
 from .actor import Actor, ActorSetup, ActorSpec, FanOutActor, Inlet, name_stage
 from .attempts import Attempts
 from .errors import RunCancelledError, StreamTimeoutError, TotalTimeoutError
+from .estimate import Estimation
 from .gate import Gate, Tail
 from .loop_lag import LoopLag, watch_loop
 from .meter import Meter
@@ -26,6 +27,7 @@ from .pipeline import Branch, Pipeline
 from .policy import OnLeave
 from .reader import Reader
 from .record import Outcome, RunInfo, RunRecord, StageKind, StageRecord, Timings
+from .redaction import hide_in_error, secret_values
 from .result import Result
 from .source import Request
 from .stage import StepContext
@@ -79,6 +81,7 @@ class Supervisor:
         self._timers: list[asyncio.TimerHandle] = []
         self._left = False
         self._loop_lag = LoopLag()
+        self._estimation = Estimation(self.spawn, self._close_if_done)
 
     # --- start -----------------------------------------------------------------------------
 
@@ -232,6 +235,7 @@ class Supervisor:
         if branch.required:
             self._fail(error)
             return
+        self._hide_secrets(error)
         self.branch_errors[branch.name] = error
         logger.warning("optional branch %r failed and is cut off: %s", branch.name, error)
         inlet = self._branch_inlets[branch.name]
@@ -275,9 +279,17 @@ class Supervisor:
 
     def _fail(self, error: BaseException) -> None:
         if self.error is None and self.outcome is None:
+            self._hide_secrets(error)
             self.error = error
             self._attempts.halt()
             self._fan_out.close(error)
+
+    def _hide_secrets(self, error: BaseException) -> None:
+        """A provider may quote the key it was sent; no log line, span or traceback may show it."""
+        known = secret_values(self._request.headers) | secret_values(self._request.payload)
+        for route in self._plan.routes:
+            known.update(getattr(route.source, "secrets", ()))
+        hide_in_error(error, known)
 
     def _end(self, outcome: Outcome | None = None) -> None:
         self._ended_ns = self._now()
@@ -291,9 +303,19 @@ class Supervisor:
             else:
                 outcome = Outcome.ERROR
         self.outcome = outcome
+        if outcome in (Outcome.OK, Outcome.ERROR, Outcome.TIMEOUT):
+            self._estimate_usage()
         if not self._ended.done() and not self._loop.is_closed():
             self._ended.set_result(None)
         self._close_if_done()
+
+    def _estimate_usage(self) -> None:
+        estimator = self._plan.usage_estimator
+        if estimator is None or self._meter.usage is not None:
+            return
+        result = self.snapshot()
+        if result is not None:
+            self._estimation.start(estimator, self._info.payload, result)
 
     def cancel(self, outcome: Outcome = Outcome.CANCELLED) -> None:
         """Stop everything now: the provider's socket is closed, what waits is dropped."""
@@ -344,6 +366,10 @@ class Supervisor:
         if not self._ended.done():
             await asyncio.shield(self._ended)
 
+    async def wait_counted(self) -> None:
+        """Return when the token counter, if one is at work, is done."""
+        await self._estimation.wait()
+
     def release_unread(self) -> None:
         """Give up readers that nobody is reading, so that they cannot hold up the run."""
         for reader in self.readers.values():
@@ -367,7 +393,9 @@ class Supervisor:
     # --- the end ---------------------------------------------------------------------------
 
     def _close_if_done(self) -> None:
-        if self.outcome is not None and all(reader.ended for reader in self.readers.values()):
+        if self.outcome is None or self._estimation.pending:
+            return
+        if all(reader.ended for reader in self.readers.values()):
             self._close()
 
     def _close(self) -> None:
@@ -392,7 +420,8 @@ class Supervisor:
                 result: Result = step.snapshot(
                     outcome=self.outcome, error=self.error, timings=self.timings()
                 )
-                return result
+                counted = self._estimation.usage
+                return result if counted is None else result.with_estimated_usage(counted)
         return None
 
     def timings(self) -> Timings:
@@ -426,8 +455,8 @@ class Supervisor:
             response_id=meter.response_id,
             response_model=meter.response_model,
             finish_reasons=tuple(meter.finish_reasons),
-            usage=meter.usage,
-            usage_estimated=False,
+            usage=meter.usage or self._estimation.usage,
+            usage_estimated=self._estimation.usage is not None,
             attempts=self._attempts.count,
             retry_wait_ns=self._attempts.retry_wait_ns,
             unknown_events=0,

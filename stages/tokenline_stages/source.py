@@ -29,6 +29,7 @@ from .http.answers import one_line as one_line
 from .http.body import ResponseBytes
 from .http.clients import LoopClients
 from .http.failures import connect_timeout, unreachable, unsendable
+from .http.sdk import client_secrets
 from .http.source_spec import SourceSpec as SourceSpec
 from .provider_errors import provider_error
 
@@ -82,6 +83,12 @@ class SdkSource:
             await response.aclose()
             raise
         return ResponseBytes(response, self.provider)
+
+    @property
+    def secrets(self) -> set[str]:
+        """The keys that its client sends; no error may show them."""
+        client = self._client if self._client is not None else self._clients.known()
+        return set() if client is None else client_secrets(client)
 
     async def aclose(self) -> None:
         """Close the client that this source made on the running loop."""

@@ -54,6 +54,14 @@ class LoopClients(Generic[C]):
         await anext(keeper)
         return client
 
+    def known(self) -> C | None:
+        """The running loop's client, if there is one; makes none."""
+        try:
+            entry = self._clients.get(asyncio.get_running_loop())
+        except RuntimeError:
+            return None
+        return entry[0] if entry is not None else None
+
     async def aclose(self) -> None:
         """Close the running loop's client, if there is one."""
         known = self._clients.get(asyncio.get_running_loop())

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 
 from tokenline.errors import ConfigError
+from tokenline.redaction import secret_values
 from tokenline.source import Request
 
 from .transport import AiohttpTransport
@@ -20,6 +21,7 @@ CONNECT_TIMEOUT_S = 10.0
 _ASYNC_CLIENTS = frozenset(
     {"AsyncOpenAI", "AsyncAnthropic", "AsyncAnthropicVertex", "AsyncAnthropicBedrock"}
 )
+_KEY_ATTRIBUTES = ("api_key", "auth_token", "access_token", "aws_secret_key", "aws_session_token")
 _SYNC_CLIENTS = frozenset({"OpenAI", "Anthropic", "AnthropicVertex", "AnthropicBedrock"})
 
 
@@ -61,6 +63,16 @@ def check_client(client: Any, wanted: str, provider: str) -> None:
             f"{provider}: client={name} is of another provider; pass an {wanted},"
             " or connect to the provider that it is for"
         )
+
+
+def client_secrets(client: Any) -> set[str]:
+    """The keys that an SDK client sends with its requests, as far as it tells."""
+    found = {name: getattr(client, name, None) for name in _KEY_ATTRIBUTES}
+    try:
+        headers = dict(client.default_headers)
+    except Exception:
+        headers = {}  # some clients look their key up only when they send
+    return secret_values([found, headers])
 
 
 async def post_stream(

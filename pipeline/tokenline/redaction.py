@@ -1,0 +1,253 @@
+"""Secrets in text and data: found by the names they go under, by their shapes and by value.
+
+What is found is replaced by `MARK`. Names are compared without regard to case, `-` and `_`.
+Shapes are those of keys and tokens in circulation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+MARK = "[redacted]"
+
+_SHORTEST_CHARS = 6
+"""A shorter value is no secret worth the name, and hiding it would spoil the text around it."""
+
+_DEEPEST = 64
+
+_NAMES = frozenset(
+    [
+        "authorization",
+        "proxyauthorization",
+        "apikey",
+        "xapikey",
+        "xgoogapikey",
+        "ocpapimsubscriptionkey",
+        "accesskey",
+        "accesstoken",
+        "authtoken",
+        "bearertoken",
+        "refreshtoken",
+        "idtoken",
+        "sessiontoken",
+        "xamzsecuritytoken",
+        "xauthtoken",
+        "secret",
+        "clientsecret",
+        "password",
+        "passwd",
+        "passphrase",
+        "privatekey",
+        "credentials",
+        "cookie",
+        "setcookie",
+        "signingkey",
+    ]
+)
+_ENDINGS = (
+    "apikey",
+    "secret",
+    "secretkey",
+    "password",
+    "accesskey",
+    "accesskeyid",
+    "accesstoken",
+    "authtoken",
+    "refreshtoken",
+    "sessiontoken",
+    "subscriptionkey",
+    "privatekey",
+)
+
+_SECRET = r"(?P<secret>%s)"
+_NOT_IN_WORD = r"(?<![A-Za-z0-9])"
+
+
+def _token(lead: str, least_chars: int, chars: str = r"[\w-]") -> re.Pattern[str]:
+    """A token that opens with `lead` and, unlike a word, holds a digit."""
+    body = rf"{lead}(?={chars}*\d){chars}{{{least_chars},}}"
+    return re.compile(_NOT_IN_WORD + _SECRET % body, re.ASCII)
+
+
+_NAMED = re.compile(
+    # name, separator, scheme; in JSON that stands inside a string the quotes are escaped
+    r"""[\w-]*\\*["']?\s*[:=]\s*\\*["']?(?:(?:bearer|basic)\s+)?+"""
+    r"""(?P<secret>(?!\[)[^\s"'\\,;&{}<>]{6,})""",
+    re.IGNORECASE,
+)
+_AFTER_KEY = re.compile(r"key=(?P<secret>(?!\[)[^&\s\"']+)")
+
+_SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    *(
+        (name, _NAMED)
+        for name in [
+            "authorization",
+            "api_key",
+            "api-key",
+            "apikey",
+            "secret",
+            "access_key",
+            "access-key",
+            "access_token",
+            "access-token",
+            "auth_token",
+            "refresh_token",
+            "session_token",
+            "password",
+            "passwd",
+            "cookie",
+        ]
+    ),
+    ("?key=", re.compile(r"\?" + _AFTER_KEY.pattern)),
+    ("&key=", re.compile("&" + _AFTER_KEY.pattern)),
+    ("bearer ", re.compile(r"bearer\s+(?P<secret>(?=\S*\d)[\w.~+/=-]{8,})", re.IGNORECASE)),
+    ("sk-", _token("sk-", 16)),  # OpenAI, Anthropic, OpenRouter, DeepSeek ...
+    ("gsk_", _token("gsk_", 16)),  # Groq
+    ("xai-", _token("xai-", 16)),
+    ("hf_", _token("hf_", 16)),  # Hugging Face
+    ("pplx-", _token("pplx-", 16)),  # Perplexity
+    ("nvapi-", _token("nvapi-", 16)),
+    ("gh", _token("gh[opsur]_", 16)),  # GitHub
+    ("github_pat_", _token("github_pat_", 16)),
+    ("xox", _token("xox[abeprs]-", 10)),  # Slack
+    ("akia", _token("AKIA", 16, "[0-9A-Z]")),  # AWS
+    ("asia", _token("ASIA", 16, "[0-9A-Z]")),
+    ("aiza", _token("AIza", 30)),  # Google
+    ("ya29.", _token(r"ya29\.", 20)),
+    ("eyj", re.compile(_SECRET % r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*")),  # RFC 7519
+    ("://", re.compile(r"://[^/\s:@]{1,64}:(?P<secret>[^/\s@]+)@")),
+    (
+        "-----begin",
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>.*?)(?:-----END|\Z)", re.DOTALL),
+    ),
+)
+"""Needle in lower case, at whose place the pattern is tried; its group `secret` is hidden.
+
+Looking for needles is many times faster than running patterns over long texts, and no single
+step holds the interpreter for long.
+"""
+
+
+@lru_cache(maxsize=4096)
+def is_secret_name(name: str) -> bool:
+    """Whether what goes under this name (of a header, a field ...) is a secret."""
+    plain = name.lower().replace("-", "").replace("_", "").replace(" ", "")
+    return plain in _NAMES or plain.endswith(_ENDINGS)
+
+
+def hide_shapes(text: str) -> str:
+    """`text` without what looks like a key, a token or a password."""
+    # The only letter that gets longer in lower case would shift all places after it.
+    lower = text.replace("\u0130", "I").lower()
+    spans: list[tuple[int, int]] = []
+    for needle, pattern in _SHAPES:
+        at = lower.find(needle)
+        while at >= 0:
+            found = pattern.match(text, at)
+            if found is not None:
+                spans.append(found.span("secret"))
+            at = lower.find(needle, found.end() if found is not None else at + 1)
+    return _without(text, spans) if spans else text
+
+
+def _without(text: str, spans: list[tuple[int, int]]) -> str:
+    pieces: list[str] = []
+    kept_to = 0
+    for start, end in sorted(spans):
+        if start >= kept_to:
+            pieces += (text[kept_to:start], MARK)
+        kept_to = max(kept_to, end)
+    return "".join(pieces) + text[kept_to:]
+
+
+def hide_values(text: str, secrets: Iterable[str]) -> str:
+    """`text` without these very strings."""
+    for secret in secrets:
+        if secret in text:
+            text = text.replace(secret, MARK)
+    return text
+
+
+def secret_values(data: Any, is_secret: Callable[[str], bool] = is_secret_name) -> set[str]:
+    """The strings that stand under secret names in JSON-like data or headers.
+
+    Only texts right under the name count: a schema under `properties: {password: ...}` is none.
+    """
+    found: set[str] = set()
+    level = [data]
+    for _ in range(_DEEPEST):
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, Mapping):
+                for name, value in item.items():
+                    if type(value) is not str:
+                        inner.append(value)
+                    elif type(name) is str and is_secret(name):
+                        found.update(_forms(value))
+            elif isinstance(item, (list, tuple)):
+                inner += item
+        if not inner:
+            break
+        level = inner
+    return found
+
+
+def _forms(value: str) -> Iterator[str]:
+    """A value and, of `Bearer TOKEN`, the token alone; the longer one first."""
+    if len(value) >= _SHORTEST_CHARS:
+        yield value
+    scheme, _, token = value.partition(" ")
+    if scheme.lower() in ("bearer", "basic", "token") and len(token) >= _SHORTEST_CHARS:
+        yield token
+
+
+def hide_in_error(error: BaseException, secrets: Collection[str] = ()) -> None:
+    """Take secrets out of the texts of an error and of those that led to it, in place.
+
+    Args:
+        error: the error; its arguments and text attributes are rewritten where they must be.
+        secrets: what to hide beside what looks like a secret.
+    """
+    longest_first = sorted(secrets, key=len, reverse=True)
+
+    def hide(text: str) -> str:
+        return hide_shapes(hide_values(text, longest_first))
+
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        found = waiting.pop()
+        if found is None or id(found) in seen:
+            continue
+        seen.add(id(found))
+        _rewrite(found, hide)
+        waiting += (found.__cause__, found.__context__)
+        if isinstance(found, BaseExceptionGroup):
+            waiting += found.exceptions
+
+
+def _rewrite(error: BaseException, hide: Callable[[str], str]) -> None:
+    args = tuple(_rewritten(value, hide, 8) for value in error.args)
+    if args != error.args:
+        with suppress(Exception):
+            error.args = args
+    attributes = getattr(error, "__dict__", {})
+    for name, value in list(attributes.items()):
+        if isinstance(value, (str, dict, list, tuple)):
+            new = _rewritten(value, hide, 8)
+            if new != value:
+                attributes[name] = new
+
+
+def _rewritten(value: Any, hide: Callable[[str], str], depth: int) -> Any:
+    if isinstance(value, str):
+        return hide(value)
+    if depth and type(value) is dict:
+        return {key: _rewritten(inner, hide, depth - 1) for key, inner in value.items()}
+    if depth and type(value) in (list, tuple):
+        return type(value)(_rewritten(inner, hide, depth - 1) for inner in value)
+    return value
