@@ -170,6 +170,15 @@ def repeat(stream: Stream, others: Sequence[Stream], random: Random) -> Stream:
     return replace(stream, records=(*stream.records[:at], *again, *stream.records[at:]))
 
 
+def flood(stream: Stream, others: Sequence[Stream], random: Random) -> Stream:
+    """Send one record a few thousand times."""
+    if not stream.records or random.random() < 0.8:
+        return stream
+    at = random.randrange(len(stream.records))
+    again = (stream.records[at],) * random.choice((300, 3000))
+    return replace(stream, records=(*stream.records[:at], *again, *stream.records[at:]))
+
+
 def swap(stream: Stream, others: Sequence[Stream], random: Random) -> Stream:
     """Change the order of a few records."""
     records = list(stream.records)
@@ -207,6 +216,7 @@ RECORD_DAMAGE: tuple[Damage, ...] = (
     drop,
     end_early,
     repeat,
+    flood,
     swap,
     splice,
     rename,
@@ -241,12 +251,19 @@ def _insert(body: bytearray, random: Random) -> None:
     body[start:start] = random.choice(_TOKENS) * random.choice((1, 1, 2, 50))
 
 
+def _swell(body: bytearray, random: Random) -> None:
+    if random.random() < 0.1:
+        start = random.randrange(len(body) + 1)
+        body[start:start] = random.choice((*_TOKENS, b"x", b" ", b"{[")) * 20_000
+
+
 BYTE_DAMAGE: tuple[Callable[[bytearray, Random], None], ...] = (
     _flip,
     _flip,
     _cut,
     _take_out,
     _double,
+    _swell,
     _insert,
     _insert,
 )

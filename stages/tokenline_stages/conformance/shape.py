@@ -11,26 +11,33 @@ from tokenline.events import (
     MessageStart,
     PartEnd,
     PartStart,
+    Ping,
     ToolCallEnd,
     ToolCallStart,
+    UnknownEvent,
 )
+
+
+_BEFORE_START = (Ping, UnknownEvent)
 
 
 def broken_promise(events: Sequence[Event]) -> str | None:
     """What is wrong with the order of events; None if nothing is.
 
-    Numbers without gaps; one start, one end, nothing after it; parts are numbered in the order in
-    which they begin, begin and end once, grow in between, and have ended when the message has.
+    Numbers without gaps; one start, which only pings and unknown events may precede; one end, and
+    nothing after it. Parts are numbered in the order in which they begin; they begin and end
+    once, grow in between, and have ended when the message has.
     """
-    started = 0
+    started = False
     for number, event in enumerate(events):
+        name = f"event {number} ({type(event).__name__})"
         if event.seq != number:
-            return f"event {number} has seq {event.seq}"
-        started += type(event) is MessageStart
+            return f"{name} has seq {event.seq}"
+        if (type(event) is MessageStart) == started and not isinstance(event, _BEFORE_START):
+            return f"{name}, where {'none' if started else 'MessageStart'} should be"
+        started = started or type(event) is MessageStart
         if type(event) is MessageEnd and number + 1 < len(events):
-            return f"event {number + 1} follows MessageEnd"
-    if started > 1 or (started == 0 and any(hasattr(event, "part") for event in events)):
-        return f"{started} MessageStart events"
+            return f"{name} is not the last"
     return _broken_parts(events)
 
 

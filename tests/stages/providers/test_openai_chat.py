@@ -822,9 +822,19 @@ def test_odd_values_never_break_it(found: list[Any], inline: bool) -> None:
     assert Result.model_validate_json(result.model_dump_json()) == result
 
 
+def test_what_comes_before_any_choice_follows_the_start() -> None:
+    cited = decode("", b'{"id":"i","citations":["https://a.example"]}')
+    counted = decode("", b'{"id":"i","x_groq":{"usage":{"prompt_tokens":1}}}')
+    for first in (cited, counted):
+        events, error = run([[first, chunk({"content": "a"}, "stop"), Done()]])
+        assert error is None
+        assert type(events[0]) is MessageStart
+
+
 def test_half_a_pair_in_a_name_is_mended() -> None:
-    odd = '{"id":"i\\ud83d","model":"m\\ud83d","usage":{"prompt_tokens":1,"cost":1e999,"x":"\\ud83d"}}'
-    events, error = run([[decode("", odd.encode()), chunk({"content": "a"}, "stop"), Done()]])
+    usage = '"usage":{"prompt_tokens":1,"cost":1e999,"x":"\\ud83d"}'
+    odd = decode("", f'{{"id":"i\\ud83d","model":"m\\ud83d",{usage}}}'.encode())
+    events, error = run([[odd, chunk({"content": "a"}, "stop"), Done()]])
     assert error is None
     result = fold(events)
     assert (result.provider_message_id, result.model) == ("i\ufffd", "m\ufffd")

@@ -10,9 +10,9 @@ Parts
     any other finish reason the last call is incomplete, after a break all of them are.
 
 Start and end
-    `MessageStart` comes with the first chunk that has a choice or usage, for Azure sends one
-    without ids before it. `Finish` comes once for each choice; a second one only if the server
-    corrects itself. The message ends at `[DONE]`, or with the body if every choice has a finish
+    `MessageStart` comes with the first chunk that has a choice, usage or citations, for Azure
+    sends one without ids before it. `Finish` comes once for each choice; a second one only if
+    the server corrects itself. The message ends at `[DONE]`, or with the body if every choice has a finish
     reason. A body that ends before is a `StreamCutError`, also an empty one. `[DONE]` without
     any content and without a finish reason is an `EmptyResponseError`.
 
@@ -182,7 +182,9 @@ class ChatNormalizer:
     def _take_chunk(self, chunk: ChatChunk) -> None:
         self._id = self._id or chunk.id or None
         self._model = self._model or chunk.model or None
-        if not self._emission.started and (chunk.choices or chunk.usage):
+        groq = chunk.x_groq
+        usage = chunk.usage or (groq and _groq_usage(groq))
+        if not self._emission.started and (chunk.choices or usage or chunk.citations):
             self._emission.message_start(self._id, self._model)
         for choice in chunk.choices or ():
             self._take_choice(choice)
@@ -191,8 +193,6 @@ class ChatNormalizer:
                 state.finish()
         if chunk.citations or chunk.search_results or chunk.moderation:
             self._take_extras(chunk)
-        groq = chunk.x_groq
-        usage = chunk.usage or (groq and _groq_usage(groq))
         if usage:
             self._take_usage(usage)
         if groq and groq.get("error"):
