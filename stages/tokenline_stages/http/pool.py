@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections import deque
 from contextvars import Context
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .address import Address
 from .connection import READ_BYTES, ConnectionLostError, HttpConnection
@@ -124,9 +124,15 @@ class ConnectionPool:
                 address.port,
                 ssl=tls,
                 server_hostname=address.host if tls is not None else None,
-                happy_eyeballs_delay=None if address.is_numeric else HAPPY_EYEBALLS_S,
+                **self._race(address),
             )
         return connection
+
+    def _race(self, address: Address) -> dict[str, Any]:
+        """How to try a host's addresses; uvloop tries them in turn and knows no such option."""
+        if address.is_numeric or not isinstance(self._loop, asyncio.BaseEventLoop):
+            return {}
+        return {"happy_eyeballs_delay": HAPPY_EYEBALLS_S}
 
     def _free(self, connection: HttpConnection) -> None:
         origin = self._busy.pop(connection)

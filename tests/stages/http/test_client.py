@@ -534,3 +534,17 @@ async def test_tls_to_a_server_without_it() -> None:
         with pytest.raises(ssl.SSLError):
             await _post(client, server.url.replace("http:", "https:"))
     await client.aclose()
+
+
+def test_uvloop() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def use() -> None:
+        async with Server(always(CHUNKED + in_chunks(b"x" * 2_000_000))) as server:
+            client = HttpClient()
+            url = server.url.replace("127.0.0.1", "localhost")
+            assert len(await _post(client, url, bytes(1_000_000))) == 2_000_000
+            await client.aclose()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(use())
