@@ -222,7 +222,7 @@ class RunRecord:
         unknown_events: events this version does not know.
         stages: one record for each stage, in flow order.
         result: what had arrived (content included; sinks decide what to keep).
-        loop_lag: blocks of the event loop between the start and the end.
+        loop_lag: blocks of the event loop between the start and the end; None if not measured.
     """
 
     info: RunInfo
@@ -245,4 +245,4 @@ class RunRecord:
     limiter_wait_ns: int = 0
     attempt_records: tuple[AttemptRecord, ...] = ()
     route: str = ""
-    loop_lag: LoopLag = LoopLag()
+    loop_lag: LoopLag | None = None

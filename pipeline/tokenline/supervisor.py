@@ -80,7 +80,7 @@ class Supervisor:
         self._ended_ns = 0
         self._timers: list[asyncio.TimerHandle] = []
         self._left = False
-        self._loop_lag = LoopLag()
+        self._loop_lag: LoopLag | None = None
         self._estimation = Estimation(self.spawn, self._close_if_done)
 
     # --- start -----------------------------------------------------------------------------

@@ -21,6 +21,7 @@ SemconvName = Literal["v1.41", "genai-dev"]
 
 # Spans
 STAGE_SPAN_PREFIX = "stage "
+ATTEMPT_SPAN_PREFIX = "attempt "
 
 # GenAI: client inference span
 OPERATION_NAME = "gen_ai.operation.name"
@@ -80,6 +81,12 @@ CHUNK_GAP_P50 = "tokenline.chunk_gap.p50"
 CHUNK_GAP_P99 = "tokenline.chunk_gap.p99"
 CHUNK_GAP_MAX = "tokenline.chunk_gap.max"
 OUTPUT_TOKENS_PER_SECOND = "tokenline.output_tokens_per_second"
+LOOP_BLOCKS = "tokenline.loop.blocks"
+LOOP_BLOCKED = "tokenline.loop.blocked"
+LOOP_MAX_BLOCK = "tokenline.loop.max_block"
+LOOP_BLOCKED_BEFORE_FIRST_TOKEN = "tokenline.loop.blocked_before_first_token"
+ROUTE = "tokenline.route"
+LIMITER_WAIT = "tokenline.limiter_wait"
 UNKNOWN_EVENTS = "tokenline.unknown_events"
 USAGE_ESTIMATED = "tokenline.usage.estimated"
 USAGE_ESTIMATED_INPUT = "tokenline.usage.input_tokens"
@@ -89,6 +96,12 @@ ERROR_STATUS = "tokenline.error.status"
 ERROR_STAGE = "tokenline.error.stage"
 ERROR_REQUEST_ID = "tokenline.error.request_id"
 TAG_PREFIX = "tokenline.tag."
+
+# Attempt spans
+ATTEMPT_ROUTE = "tokenline.attempt.route"
+ATTEMPT_PROVIDER = "tokenline.attempt.provider"
+ATTEMPT_OUTCOME = "tokenline.attempt.outcome"
+ATTEMPT_COMMITTED = "tokenline.attempt.committed"
 
 # Stage spans
 STAGE_NAME = "tokenline.stage.name"
@@ -271,6 +284,12 @@ M_CHUNK_GAP_P50 = Metric(
 )
 M_CHUNK_GAP_MAX = Metric(
     "tokenline.chunk.gap.max", "s", "Longest gap between content events of a stream", _GAP_BUCKETS
+)
+M_LOOP_BLOCKED = Metric(
+    "tokenline.loop.blocked.duration",
+    "s",
+    "Time the event loop was blocked, summed over a run; runs side by side share a loop's blocks",
+    _STAGE_BUCKETS[5:],
 )
 M_STAGE_PROCESSING = Metric(
     "tokenline.stage.processing.duration",

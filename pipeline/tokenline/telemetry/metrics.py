@@ -61,6 +61,7 @@ class Instruments:
         }
         self._gap_p50 = _histogram(meter, names.M_CHUNK_GAP_P50)
         self._gap_max = _histogram(meter, names.M_CHUNK_GAP_MAX)
+        self._loop_blocked = _histogram(meter, names.M_LOOP_BLOCKED)
         self._processing = _histogram(meter, names.M_STAGE_PROCESSING)
         self._queue_wait = _histogram(meter, names.M_STAGE_QUEUE_WAIT)
         self._blocked = _histogram(meter, names.M_STAGE_BLOCKED)
@@ -128,6 +129,8 @@ class Instruments:
         if report.gaps.count:
             yield self._gap_p50.record(report.gaps.p50_ns / _NS, attributes, context)
             yield self._gap_max.record(report.gaps.max_ns / _NS, attributes, context)
+        if report.loop_lag is not None:
+            yield self._loop_blocked.record(report.loop_lag.blocked_ns / _NS, None, context)
         outcome = {**attributes, names.OUTCOME: report.outcome.value}
         yield self._completed.add(1, outcome, context)
         if stage_metrics:

@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from opentelemetry.context import Context
 
 from tokenline.events import Usage
-from tokenline.record import ChunkGaps, Outcome, RunRecord, StageRecord, Timings
+from tokenline.record import (
+    AttemptRecord,
+    ChunkGaps,
+    LoopLag,
+    Outcome,
+    RunRecord,
+    StageRecord,
+    Timings,
+)
 
 from . import attributes as names
-from .request_span import error_type, times_to
+from .request_span import answering_provider, error_type, times_to
 
 
 @dataclass(slots=True)
@@ -28,7 +36,9 @@ class Report:
         times: the five flavours of time to first token, see `times_to`.
         gaps: gaps between content events.
         usage: token counts that the provider reported; None for estimates.
+        loop_lag: blocks of the event loop; None if not measured.
         stages: one record for each stage.
+        attempts: one record for each attempt, if there was more than one.
     """
 
     context: Context | None
@@ -42,7 +52,9 @@ class Report:
     times: tuple[tuple[str, int | None], ...]
     gaps: ChunkGaps
     usage: Usage | None
+    loop_lag: LoopLag | None
     stages: tuple[StageRecord, ...]
+    attempts: tuple[AttemptRecord, ...]
 
     @property
     def input_tokens(self) -> int | None:
@@ -71,7 +83,9 @@ def report_of(record: RunRecord, context: Context | None) -> Report:
         times=times_to(timings),
         gaps=record.gaps,
         usage=None if record.usage_estimated else record.usage,
+        loop_lag=record.loop_lag,
         stages=record.stages,
+        attempts=record.attempt_records if len(record.attempt_records) > 1 else (),
     )
 
 
@@ -80,13 +94,13 @@ def metric_attributes(record: RunRecord) -> dict[str, str | int]:
     info = record.info
     found: dict[str, str | int] = {
         names.OPERATION_NAME: info.operation,
-        names.PROVIDER_NAME: info.provider,
+        names.PROVIDER_NAME: answering_provider(record),
     }
     if info.model is not None:
         found[names.REQUEST_MODEL] = info.model
     if record.response_model is not None:
         found[names.RESPONSE_MODEL] = record.response_model
-    if info.server_address is not None:
+    if info.server_address is not None and found[names.PROVIDER_NAME] == info.provider:
         found[names.SERVER_ADDRESS] = info.server_address
         if info.server_port is not None:
             found[names.SERVER_PORT] = info.server_port

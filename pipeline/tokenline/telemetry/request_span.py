@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeAlias
 
-from tokenline.record import Outcome, RunInfo, RunRecord, Timings
+from tokenline.record import LoopLag, Outcome, RunInfo, RunRecord, Timings
 
 from . import attributes as names
 from .attributes import Semconv
@@ -67,6 +67,10 @@ def end_attributes(record: RunRecord, semconv: Semconv, aliases: Collection[Alia
     }
     if record.retry_wait_ns:
         found[names.RETRY_WAIT] = record.retry_wait_ns / _NS
+    if record.limiter_wait_ns:
+        found[names.LIMITER_WAIT] = record.limiter_wait_ns / _NS
+    _add_route(found, record)
+    _add_loop(found, record.loop_lag)
     if record.unknown_events:
         found[names.UNKNOWN_EVENTS] = record.unknown_events
     _add_request(found, record.info.payload)
@@ -78,6 +82,32 @@ def end_attributes(record: RunRecord, semconv: Semconv, aliases: Collection[Alia
     if aliases:
         _add_aliases(found, record, aliases)
     return found
+
+
+def answering_provider(record: RunRecord) -> str:
+    """The provider whose content was delivered; without any, the one that was asked first."""
+    for attempt in reversed(record.attempt_records):
+        if attempt.committed:
+            return attempt.provider
+    return record.info.provider
+
+
+def _add_route(found: Attributes, record: RunRecord) -> None:
+    if record.route:
+        found[names.ROUTE] = record.route
+    provider = answering_provider(record)
+    if provider != record.info.provider:
+        found[names.PROVIDER_NAME] = provider
+
+
+def _add_loop(found: Attributes, lag: LoopLag | None) -> None:
+    if lag is None:
+        return
+    found[names.LOOP_BLOCKED] = lag.blocked_ns / _NS
+    if lag.blocks:
+        found[names.LOOP_BLOCKS] = lag.blocks
+        found[names.LOOP_MAX_BLOCK] = lag.max_block_ns / _NS
+        found[names.LOOP_BLOCKED_BEFORE_FIRST_TOKEN] = lag.first_token_blocked_ns / _NS
 
 
 def _add_request(found: Attributes, payload: Mapping[str, Any]) -> None:

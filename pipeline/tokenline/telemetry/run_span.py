@@ -8,7 +8,7 @@ from itertools import chain
 from opentelemetry import context as otel_context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
 
-from tokenline.record import Outcome, RunInfo, RunRecord, StageRecord
+from tokenline.record import AttemptRecord, Outcome, RunInfo, RunRecord, StageRecord
 
 from . import attributes as names
 from .metrics import Instruments, LiveStream
@@ -22,7 +22,7 @@ from .request_span import (
     start_attributes,
     status_description,
 )
-from .stage_span import flat_stage_attributes, stage_attributes
+from .stage_span import attempt_attributes, flat_stage_attributes, stage_attributes
 
 _logger = logging.getLogger(__name__)
 
@@ -146,9 +146,26 @@ class OTelRunSpan:
         return chain(stages, self._instruments.record(report, with_stages))
 
     def _stage_spans(self, report: Report) -> Iterator[None]:
+        for number, attempt in enumerate(report.attempts, 1):
+            self._attempt_span(number, attempt, report)
+            yield
         for stage in report.stages:
             self._stage_span(stage, report)
             yield
+
+    def _attempt_span(self, number: int, attempt: AttemptRecord, report: Report) -> None:
+        if self._tracer is None or attempt.request_ns is None:
+            return
+        span = self._tracer.start_span(
+            f"{names.ATTEMPT_SPAN_PREFIX}{number}",
+            context=report.context,
+            attributes=attempt_attributes(attempt, self._reporting.options.aliases),
+            start_time=report.wall_offset_ns + attempt.request_ns,
+        )
+        if attempt.error is not None:
+            span.set_attribute(names.ERROR_TYPE, attempt.error)
+            span.set_status(StatusCode.ERROR)
+        span.end(report.wall_offset_ns + max(attempt.ended_ns, attempt.request_ns))
 
     def _stage_span(self, stage: StageRecord, report: Report) -> None:
         if self._tracer is None:

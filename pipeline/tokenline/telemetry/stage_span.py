@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from tokenline.record import StageRecord
+from tokenline.record import AttemptRecord, StageRecord
 
 from . import attributes as names
 from .options import Alias
@@ -15,7 +15,11 @@ _NS = 1e9
 
 
 def stage_attributes(stage: StageRecord, aliases: Collection[Alias]) -> Attributes:
-    """Attributes of a stage's span. No `gen_ai.*`: back-ends would count it as another request."""
+    """Attributes of a stage's span. No `gen_ai.*`: back-ends would count it as another request.
+
+    Each attribute costs 2 us to set and to encode, so counters of 0 are left out, and the queue's
+    bounds where nothing went through the queue.
+    """
     found: Attributes = {
         names.STAGE_NAME: stage.name,
         names.STAGE_KIND: stage.kind.value,
@@ -23,9 +27,6 @@ def stage_attributes(stage: StageRecord, aliases: Collection[Alias]) -> Attribut
         names.STAGE_ITEMS_IN: stage.items_in,
         names.STAGE_ITEMS_OUT: stage.items_out,
         names.STAGE_BATCHES: stage.batches,
-        names.STAGE_BYTES: stage.bytes,
-        names.STAGE_DROPPED: stage.dropped_items,
-        names.STAGE_ERRORS: stage.errors,
         names.STAGE_TIME_PROCESSING: stage.processing_ns / _NS,
         names.STAGE_TIME_QUEUE_WAIT: stage.queue_wait_ns / _NS,
         names.STAGE_TIME_BLOCKED: stage.blocked_ns / _NS,
@@ -34,12 +35,33 @@ def stage_attributes(stage: StageRecord, aliases: Collection[Alias]) -> Attribut
     }
     if stage.first_item_ns is not None:
         found[names.STAGE_LATENCY_FIRST_ITEM] = stage.first_item_ns / _NS
+    for name, count in (
+        (names.STAGE_BYTES, stage.bytes),
+        (names.STAGE_DROPPED, stage.dropped_items),
+        (names.STAGE_ERRORS, stage.errors),
+    ):
+        if count:
+            found[name] = count
     if stage.capacity_items:
+        found[names.STAGE_QUEUE_HIGH_WATER] = stage.high_water_items
+    if stage.queued_batches:
         found[names.STAGE_BATCHES_QUEUED] = stage.queued_batches
         found[names.STAGE_QUEUE_CAPACITY] = stage.capacity_items
         found[names.STAGE_QUEUE_CAPACITY_BYTES] = stage.capacity_bytes
-        found[names.STAGE_QUEUE_HIGH_WATER] = stage.high_water_items
         found[names.STAGE_QUEUE_HIGH_WATER_BYTES] = stage.high_water_bytes
+    if "phoenix" in aliases:
+        found[names.OPENINFERENCE_SPAN_KIND] = names.OPENINFERENCE_KIND_CHAIN
+    return found
+
+
+def attempt_attributes(attempt: AttemptRecord, aliases: Collection[Alias]) -> Attributes:
+    """Attributes of the span of one attempt; made where a run has more than one."""
+    found: Attributes = {
+        names.ATTEMPT_ROUTE: attempt.route,
+        names.ATTEMPT_PROVIDER: attempt.provider,
+        names.ATTEMPT_OUTCOME: attempt.outcome.value,
+        names.ATTEMPT_COMMITTED: attempt.committed,
+    }
     if "phoenix" in aliases:
         found[names.OPENINFERENCE_SPAN_KIND] = names.OPENINFERENCE_KIND_CHAIN
     return found

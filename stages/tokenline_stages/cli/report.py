@@ -3,6 +3,7 @@
 How the times add up: from issuing the request to the end of the response, duration = provider
 (the source waiting for headers and bytes) + stages (the sum of their processing) + blocked
 (waiting for room in a queue) + other (event loop, queue hand-over, everything not in a stage).
+What of it the event loop was blocked is said apart: so much of the provider's share may be ours.
 
 Columns: work = processing; wait = no input (the source: the provider); queued = time that batches
 lay in its inbox; blocked = no room downstream; high = most items that ever lay in the inbox.
@@ -15,7 +16,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tokenline.record import RunRecord, StageKind, StageRecord
+from tokenline.record import LoopLag, RunRecord, StageKind, StageRecord
 
 BAR_WIDTH = 50
 _OUTSIDE = (StageKind.CONSUMER, StageKind.TRACE_EMITTER)
@@ -98,6 +99,19 @@ def account(record: RunRecord) -> str:
         f"{ms(duration)} ms = provider {ms(provider)} + stages {ms(stages)}"
         f" + blocked {ms(blocked)} + other {ms(other)}"
         f" ({_percent(duration - provider, duration)} ours)"
+        f"{_blocks(record.loop_lag)}"
+    )
+
+
+def _blocks(lag: LoopLag | None) -> str:
+    if lag is None:
+        return ""
+    if not lag.blocks:
+        return "; event loop not blocked"
+    return (
+        f"; event loop blocked {ms(lag.blocked_ns, 1)} ms in {lag.blocks} blocks"
+        f" (longest {ms(lag.max_block_ns, 1)}, before the first token"
+        f" {ms(lag.first_token_blocked_ns, 1)})"
     )
 
 

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from tests.pipeline.telemetry.conftest import Memory, MemoryFactory
 from tests.pipeline.telemetry.factory import run_info, run_record
 from tokenline.errors import RateLimitError
-from tokenline.record import Outcome, RunRecord
+from tokenline.record import LoopLag, Outcome, RunRecord
 from tokenline.telemetry import TelemetryOptions
 from tokenline.telemetry.attributes import SEMCONV
 from tokenline.telemetry.otel import OTelTelemetry
@@ -47,7 +47,7 @@ def values(metric: Any, attribute: str) -> dict[Any, Any]:
 
 def test_names_units_and_kinds(memory: MemoryFactory) -> None:
     made = memory()
-    run(made)
+    run(made, run_record(loop_lag=LoopLag()))
     found = {
         name: (metric.unit, type(metric.data).__name__) for name, metric in made.metrics().items()
     }
@@ -61,6 +61,7 @@ def test_names_units_and_kinds(memory: MemoryFactory) -> None:
         "tokenline.time_to_first_delivery": ("s", "Histogram"),
         "tokenline.chunk.gap.p50": ("s", "Histogram"),
         "tokenline.chunk.gap.max": ("s", "Histogram"),
+        "tokenline.loop.blocked.duration": ("s", "Histogram"),
         "tokenline.stage.processing.duration": ("s", "Histogram"),
         "tokenline.stage.queue.wait": ("s", "Histogram"),
         "tokenline.stage.blocked.duration": ("s", "Histogram"),

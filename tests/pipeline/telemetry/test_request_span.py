@@ -21,7 +21,7 @@ from tests.pipeline.telemetry.factory import (
 )
 from tokenline.errors import RateLimitError, StageFailedError
 from tokenline.events import Usage
-from tokenline.record import ChunkGaps, Outcome, RunRecord, Timings
+from tokenline.record import ChunkGaps, LoopLag, Outcome, RunRecord, Timings
 from tokenline.telemetry.otel import OTelTelemetry
 from tokenline.telemetry.request_span import output_tokens_per_second
 
@@ -116,6 +116,24 @@ def test_absent_is_not_zero(memory: MemoryFactory) -> None:
         "tokenline.chunks": 0,
         "tokenline.bytes": 0,
     }
+
+
+def test_blocks_of_the_loop(memory: MemoryFactory) -> None:
+    lag = LoopLag(
+        blocks=3, blocked_ns=120_000_000, max_block_ns=80_000_000, first_token_blocked_ns=90_000_000
+    )
+    found = attributes_of(memory, run_record(loop_lag=lag))
+    assert {name: value for name, value in found.items() if ".loop." in name} == {
+        "tokenline.loop.blocks": 3,
+        "tokenline.loop.blocked": 0.12,
+        "tokenline.loop.max_block": 0.08,
+        "tokenline.loop.blocked_before_first_token": 0.09,
+    }
+
+
+def test_a_free_loop_says_so(memory: MemoryFactory) -> None:
+    found = attributes_of(memory, run_record(loop_lag=LoopLag()))
+    assert [name for name in found if ".loop." in name] == ["tokenline.loop.blocked"]
 
 
 def test_without_a_model_the_operation_alone_is_the_name(memory: MemoryFactory) -> None:

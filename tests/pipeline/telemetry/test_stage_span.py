@@ -15,7 +15,7 @@ from tests.pipeline.telemetry.factory import (
     wall,
 )
 from tokenline.errors import StageFailedError
-from tokenline.record import Outcome, RunRecord
+from tokenline.record import AttemptRecord, Outcome, RunRecord
 
 
 def run(made: Memory, record: RunRecord | None = None) -> None:
@@ -71,9 +71,7 @@ def test_attributes(memory: MemoryFactory) -> None:
         "tokenline.stage.items.out": 41,
         "tokenline.stage.batches": 40,
         "tokenline.stage.batches.queued": 40,
-        "tokenline.stage.bytes": 0,
         "tokenline.stage.dropped": 3,
-        "tokenline.stage.errors": 0,
         "tokenline.stage.time.processing": 0.1,
         "tokenline.stage.time.queue_wait": 0.012,
         "tokenline.stage.time.blocked": 0.0,
@@ -101,6 +99,46 @@ def test_stage_without_inbox_has_no_queue(memory: MemoryFactory) -> None:
     run(made)
     found = made.span("stage parser").attributes or {}
     assert not [key for key in found if key.startswith("tokenline.stage.queue.")]
+
+
+def test_queue_that_nothing_went_through_has_no_bounds(memory: MemoryFactory) -> None:
+    made = memory()
+    run(made, run_record(stages=(replace(STAGES[2], queued_batches=0, high_water_items=0),)))
+    found = made.span("stage consumer").attributes or {}
+    queue = {key: value for key, value in found.items() if "queue." in key}
+    assert queue == {"tokenline.stage.queue.high_water_mark": 0}
+
+
+TRIES = (
+    AttemptRecord("", "openai", at(10), at(300), Outcome.ERROR, "OverloadedError", committed=False),
+    AttemptRecord("backup", "anthropic", at(310), at(2000), Outcome.OK, None, committed=True),
+)
+
+
+def test_attempts_are_spans_where_there_was_more_than_one(memory: MemoryFactory) -> None:
+    made = memory()
+    run(made, run_record(attempt_records=TRIES, attempts=2, route="backup"))
+    root = made.span("chat gpt-test")
+    first, second = made.span("attempt 1"), made.span("attempt 2")
+    assert (first.start_time, first.end_time) == (wall(10), wall(300))
+    assert first.status.status_code is StatusCode.ERROR
+    assert (first.attributes or {})["error.type"] == "OverloadedError"
+    assert second.status.status_code is StatusCode.UNSET
+    assert dict(second.attributes or {}) == {
+        "tokenline.attempt.route": "backup",
+        "tokenline.attempt.provider": "anthropic",
+        "tokenline.attempt.outcome": "ok",
+        "tokenline.attempt.committed": True,
+        "openinference.span.kind": "CHAIN",
+    }
+    assert (root.attributes or {})["gen_ai.provider.name"] == "anthropic"
+    assert (root.attributes or {})["tokenline.route"] == "backup"
+
+
+def test_a_single_attempt_is_the_request_itself(memory: MemoryFactory) -> None:
+    made = memory()
+    run(made, run_record(attempt_records=TRIES[1:]))
+    assert not [span for span in made.spans() if span.name.startswith("attempt")]
 
 
 def test_failed_stage_is_marked_and_no_other(memory: MemoryFactory) -> None:
