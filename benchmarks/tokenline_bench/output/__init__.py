@@ -1,0 +1,1 @@
+"""Output: reports on the console and in files."""

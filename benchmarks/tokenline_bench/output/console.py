@@ -1,0 +1,210 @@
+"""The report on the console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tokenline_bench.report import Comparison, EndpointReport, LevelReport, Report
+
+from .rows import main_latency, shown_metrics, title_of
+from .text import seconds, show, show_interval, shown_unit, signed_percent
+
+
+def print_report(report: Report, console: Console) -> None:
+    """All of it: set-up, levels, comparison, warnings."""
+    for part in _parts(report):
+        console.print(part)
+
+
+def _parts(report: Report) -> Iterator[RenderableType]:
+    yield _setup_table(report)
+    for level in report.levels:
+        yield _level(level, report)
+    if len(report.levels) > 1:
+        yield _sweep_table(report)
+    if report.knee is not None:
+        yield Text(f"knee: {report.knee} is the highest load that met the SLO\n", style="bold")
+    elif any(level.held is not None for level in report.levels) and len(report.levels) > 1:
+        yield Text("knee: no load met the SLO\n", style="bold")
+    if report.comparisons:
+        yield comparison_table(report.comparisons, "endpoints, measured in turns")
+    for warning in report.warnings:
+        yield Text(f"warning: {warning}", style="yellow")
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=not number)
+    return table
+
+
+def _setup_table(report: Report) -> Table:
+    table = _table(
+        "set-up (ms; apart from all that follows)",
+        *("endpoint", "client", "name", "connect", "TLS", "first TTFT", "warm TTFT"),
+    )
+    for setup in report.setup:
+        warm = None
+        if report.warmup is not None:
+            warm = report.warmup.endpoint(setup.endpoint).metrics.get("ttft")
+        times = (setup.client_ns, setup.resolve_ns, setup.connect_ns, setup.tls_ns)
+        table.add_row(
+            setup.endpoint,
+            *(show(time, "ns") for time in times),
+            show(setup.cold_ttft_ns, "ns"),
+            show(warm.median, "ns") if warm else "-",
+        )
+    if report.own is not None:
+        own = report.own
+        table.caption = (
+            f"the harness adds {show(own.p50_ns, 'ns')} ms to a TTFT (p99"
+            f" {show(own.p99_ns, 'ns')} ms), measured against a local simulator"
+        )
+        table.caption_justify = "left"
+    return table
+
+
+def _level(level: LevelReport, report: Report) -> RenderableType:
+    parts: list[RenderableType] = []
+    for endpoint in level.endpoints:
+        parts += [_metric_table(level, endpoint, report), _totals(endpoint), Text()]
+        if endpoint.errors:
+            parts.append(_error_table(endpoint))
+        if endpoint.stages:
+            parts.append(_stage_table(endpoint))
+    harness = level.harness
+    shares = ", ".join(f"{share:.0%}" for share in harness.cpu_shares)
+    parts.append(
+        Text(
+            f"harness: CPU {shares} of a core; loop lag p50 {show(harness.lag.p50_ns, 'ns')}"
+            f" p99 {show(harness.lag.p99_ns, 'ns')} max {show(harness.lag.max_ns, 'ns')} ms",
+            style="dim",
+        )
+    )
+    parts += [Text(f"note: {note}", style="dim") for note in level.notes]
+    return Group(*parts, Text())
+
+
+def _metric_table(level: LevelReport, endpoint: EndpointReport, report: Report) -> Table:
+    confidence = report.configuration.confidence
+    table = _table(
+        f"{endpoint.endpoint}, {level.title}, {seconds(level.duration_ns)}",
+        *("metric", "unit", "mean", f"p50 ({confidence:.0%} interval)"),
+        *("p90", "p95", f"p99 ({confidence:.0%} interval)", "max", "n"),
+    )
+    for name in shown_metrics(level, endpoint):
+        found = endpoint.metrics[name]
+        unit = found.unit
+        table.add_row(
+            title_of(name),
+            shown_unit(unit),
+            show(found.mean, unit),
+            show_interval(found.at(0.5), unit),
+            show(found.at(0.9).value, unit),
+            show(found.at(0.95).value, unit),
+            show_interval(found.at(0.99), unit),
+            show(found.maximum, unit) + (" *" if found.outliers else ""),
+            str(found.n),
+        )
+    if any(endpoint.metrics[name].outliers for name in shown_metrics(level, endpoint)):
+        table.caption = "* outliers: kept in every number"
+        table.caption_justify = "left"
+    return table
+
+
+def _totals(endpoint: EndpointReport) -> Text:
+    outcomes = ", ".join(f"{count} {name}" for name, count in endpoint.outcomes.items())
+    parts = [outcomes, f"{endpoint.requests_per_s:.2f} requests/s"]
+    if endpoint.output_tokens_per_s is not None:
+        parts.append(f"{endpoint.output_tokens_per_s:.1f} output tokens/s")
+    good = endpoint.goodput
+    if good is not None:
+        parts.append(
+            f"goodput {good.per_s:.2f}/s: {good.share:.1%} of {good.judged} met the SLO"
+            f" ({good.low:.1%} to {good.high:.1%})"
+        )
+    return Text("; ".join(parts))
+
+
+def _error_table(endpoint: EndpointReport) -> Table:
+    table = _table("errors", "type", "status", "count", "the first one")
+    table.columns[3].justify = "left"
+    for error in endpoint.errors:
+        table.add_row(error.type, str(error.status or "-"), str(error.count), error.example)
+    return table
+
+
+def _stage_table(endpoint: EndpointReport) -> Table:
+    table = _table(
+        "pipeline stages (ms a request, median and p99)",
+        *("stage", "work", "p99", "queued", "p99", "blocked", "waiting"),
+    )
+    for stage in endpoint.stages:
+        table.add_row(
+            stage.name,
+            show(stage.processing.p50_ns, "ns", 3),
+            show(stage.processing.p99_ns, "ns", 3),
+            show(stage.queue_wait.p50_ns, "ns", 3),
+            show(stage.queue_wait.p99_ns, "ns", 3),
+            show(stage.blocked.p50_ns, "ns", 3),
+            show(stage.idle.p50_ns, "ns", 1),
+        )
+    return table
+
+
+def _sweep_table(report: Report) -> Table:
+    table = _table(
+        "all levels (ms)",
+        *("load", "endpoint", "ok", "failed", "requests/s", "tokens/s"),
+        *("TTFT p50", "p99", "TPOT p50", "e2e p50", "SLO met"),
+    )
+    for level in report.levels:
+        for endpoint in level.endpoints:
+            table.add_row(*_sweep_row(level, endpoint))
+    return table
+
+
+def _sweep_row(level: LevelReport, endpoint: EndpointReport) -> Iterator[str]:
+    failed = endpoint.outcomes.get("error", 0) + endpoint.outcomes.get("timeout", 0)
+    ttft = endpoint.metrics.get(main_latency(level))
+    yield from (level.title, endpoint.endpoint)
+    yield from (str(endpoint.outcomes.get("ok", 0)), str(failed))
+    yield f"{endpoint.requests_per_s:.2f}"
+    rate = endpoint.output_tokens_per_s
+    yield "-" if rate is None else f"{rate:.1f}"
+    yield show(ttft.median if ttft else None, "ns")
+    yield show(ttft.at(0.99).value if ttft else None, "ns")
+    for name in ("tpot", "e2e"):
+        found = endpoint.metrics.get(name)
+        yield show(found.median if found else None, "ns")
+    good = endpoint.goodput
+    mark = {True: " yes", False: " no", None: ""}[level.held]
+    yield "-" if good is None else f"{good.share:.1%}{mark}"
+
+
+def comparison_table(comparisons: list[Comparison], title: str) -> Table:
+    """Changes with intervals and effect sizes."""
+    table = _table(
+        title,
+        *("metric", "load", "before", "after", "change", "interval", "effect", "n"),
+    )
+    for each in comparisons:
+        difference = each.change
+        unit = "ns" if each.metric not in ("stream_rate", "token_rate") else "tokens/s"
+        table.add_row(
+            f"{title_of(each.metric)} {difference.statistic}",
+            each.level,
+            f"{each.before} {show(difference.before, unit)}",
+            f"{each.after} {show(difference.after, unit)}",
+            signed_percent(difference.relative),
+            f"{signed_percent(difference.low)} to {signed_percent(difference.high)}",
+            f"{difference.effect:+.2f}",
+            f"{difference.n_before}, {difference.n_after}",
+        )
+    return table

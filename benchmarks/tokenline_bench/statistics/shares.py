@@ -1,0 +1,14 @@
+"""Intervals of shares: how many of so many."""
+
+from statistics import NormalDist
+
+
+def wilson_interval(count: int, of: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Bounds of a share (E. B. Wilson, 1927); (0, 1) of nothing."""
+    if not of:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = count / of
+    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
+    half = z / (1 + z * z / of) * ((share * (1 - share) + z * z / (4 * of)) / of) ** 0.5
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -1,0 +1,1 @@
+"""Summary: from what was measured to a report."""

@@ -1,0 +1,1 @@
+"""Workers: what generates load, in this process or in others."""
