@@ -131,6 +131,7 @@ def main(
             FloorClient(base),
             PipelineClient(base),
             PipelineClient(base, spans=False),
+            PipelineClient(base, direct=False),
             OpenAISdkClient(base),
         ]
         found = asyncio.run(run_rounds(clients, rounds, of))

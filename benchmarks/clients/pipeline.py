@@ -33,12 +33,17 @@ class PipelineClient:
     Args:
         base_url: of the server.
         spans: root and stage spans and metrics on.
+        direct: without the SDK, as `connect` does it by default.
     """
 
-    def __init__(self, base_url: str, *, spans: bool = True) -> None:
+    def __init__(self, base_url: str, *, spans: bool = True, direct: bool = True) -> None:
         self.name = "tokenline" if spans else "tokenline, telemetry off"
+        if not direct:
+            self.name += ", SDK's request"
         telemetry = _spans_on() if spans else NoTelemetry()
-        self._connection = connect("openai", api_key="x", base_url=base_url, telemetry=telemetry)
+        self._connection = connect(
+            "openai", api_key="x", base_url=base_url, telemetry=telemetry, direct=direct
+        )
 
     async def read(self, payload: dict[str, Any], plan: str) -> int:
         """See `Client.read`."""

@@ -7,6 +7,7 @@ what it waits for room downstream is its blocked time.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +19,7 @@ from .errors import StreamError
 from .meter import Meter
 from .pipeline import Pipeline, Route
 from .record import StageKind, StageRecord
-from .source import ByteStream, Request
+from .source import ByteStream, PushStream, Request
 from .stage import RawChunk, StepContext
 from .watchdog import Watchdog
 
@@ -104,7 +105,8 @@ class Attempt:
         self._gate = gate
         self._limits = plan.options.timeouts
         self._failure: StreamError | None = None
-        self._waiting_ns: int | None = None
+        self._waiting_ns = 0
+        self._blocked_batch: AnyBatch | None = None
         self._resumed_ns = 0
         self._byte_budget: int | None = None
         self._now = setup.clock.now_ns
@@ -213,7 +215,7 @@ class Attempt:
     @property
     def waiting_since_ns(self) -> int | None:
         """See `Watched`."""
-        return self._waiting_ns if self._reading else None
+        return self._waiting_ns if self._reading and self._waiting_ns else None
 
     @property
     def first_token_ns(self) -> int | None:
@@ -250,7 +252,10 @@ class Attempt:
         self.stamps.request_ns = self.stats.started_ns = request_ns
         stream = await self._open(request_ns)
         try:
-            await self._pump(stream)
+            if isinstance(stream, PushStream):
+                await self._pump_pushed(stream)
+            else:
+                await self._pump(stream)
         finally:
             self._reading = False
             await stream.aclose()
@@ -264,28 +269,83 @@ class Attempt:
             self._wait_ns += self._now() - request_ns
 
     async def _pump(self, stream: ByteStream) -> None:
-        now = self._now
-        head = self._head
-        push: Callable[[AnyBatch], bool] = head.push_nowait
-        taken = self.stats.taken
+        """Read until the end, one task wake-up a read."""
         while not self._halted:
-            self._reading = True
-            self._waiting_ns = from_ns = now()
+            self._begin_wait()
             data = await stream.read()
-            self._reading = False
-            recv_ns = now()
-            self._wait_ns += recv_ns - from_ns
+            batch = self._received(data)
             if not data:
                 return
+            if not self._head.push_nowait(batch):
+                await self._push_blocked(batch)
+            await self._check_budget()
+
+    async def _pump_pushed(self, stream: PushStream) -> None:
+        """Let the stream push; wake up only to wait for room and at the end."""
+        loop = asyncio.get_running_loop()
+        # Read callbacks run in the context of whoever opened the connection: a copy of ours.
+        run = contextvars.copy_context().run
+        take = self._take_pushed
+        self._turn = loop.create_future()
+        self._begin_wait()
+        stream.attach(lambda data: run(take, data), self._pushed_all)
+        while not await self._turn:
+            self._turn = loop.create_future()
+            if self._blocked_batch is not None:
+                batch, self._blocked_batch = self._blocked_batch, None
+                await self._push_blocked(batch)
+            await self._check_budget()
+            if self._halted:
+                return
+            self._begin_wait()
+            stream.resume()
+
+    def _take_pushed(self, data: bytes) -> bool:
+        batch = self._received(data)
+        if not self._head.push_nowait(batch):
+            self._blocked_batch = batch
+        elif self._byte_budget is None and not self._halted:
+            self._begin_wait()
+            return True
+        if not self._turn.done():
+            self._turn.set_result(False)
+        return False
+
+    def _pushed_all(self, error: BaseException | None) -> None:
+        self._received(b"")
+        if self._turn.done():
+            return
+        if error is None:
+            self._turn.set_result(True)
+        else:
+            self._turn.set_exception(error)
+
+    # --- one read --------------------------------------------------------------------------
+
+    def _begin_wait(self) -> None:
+        self._reading = True
+        self._waiting_ns = self._now()
+
+    def _received(self, data: bytes) -> AnyBatch:
+        """Stamp what one read brought (nothing, at the end)."""
+        recv_ns = self._now()
+        if self._reading:
+            self._reading = False
+            self._wait_ns += recv_ns - self._waiting_ns
+        batch: AnyBatch = Batch([RawChunk(data)], recv_ns, len(data))
+        if data:
             if self.stamps.first_byte_ns is None:
                 self.stamps.first_byte_ns = recv_ns
-            batch: AnyBatch = Batch([RawChunk(data)], recv_ns, len(data))
-            taken(batch, recv_ns, now(), 1)
-            if not push(batch):
-                from_ns = now()
-                await head.push(batch)
-                self._resumed_ns = now()
-                self.stats.blocked_ns += self._resumed_ns - from_ns
-            if self._byte_budget is not None and self.stats.bytes > self._byte_budget:
-                self._on_spent()
-                await asyncio.get_running_loop().create_future()  # until it cancels us
+            self.stats.taken(batch, recv_ns, self._now(), 1)
+        return batch
+
+    async def _push_blocked(self, batch: AnyBatch) -> None:
+        from_ns = self._now()
+        await self._head.push(batch)
+        self._resumed_ns = self._now()
+        self.stats.blocked_ns += self._resumed_ns - from_ns
+
+    async def _check_budget(self) -> None:
+        if self._byte_budget is not None and self.stats.bytes > self._byte_budget:
+            self._on_spent()
+            await asyncio.get_running_loop().create_future()  # until it cancels us
