@@ -13,6 +13,8 @@ A recording is three files: `NAME.json` (what it is), the raw body that it names
 `NAME.expected.json` (what it holds). `recording` describes them.
 """
 
+from .check import FULL as FULL
+from .check import QUICK as QUICK
 from .check import Depth as Depth
 from .check import check_recording as check_recording
 from .expectation import Failure as Failure

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from tokenline.errors import UsageError
+from tokenline.stage import StepContext
+from tokenline_stages.providers.registry import Api
 from tokenline_stages.simulator import RecordingError
 
 from .cuts import cut_at_random, cut_everywhere
@@ -19,6 +21,7 @@ from .shape import broken_promise
 from .wiring import Wiring, wire
 
 _OK = 200
+_ENOUGH = 3  # cuts that fail alike say no more
 _RESULT_FIELDS = (
     "content",
     "further_choices",
@@ -136,9 +139,20 @@ def check_offline(recording: Recording, depth: Depth) -> tuple[Report, Prepared 
     whole = play(wiring.api, [content.body], context)
     report.events = len(whole.events)
     report.add("whole", _judge(content, whole))
-    for check, pieces in _cuts(content.body, depth):
-        report.add(check, compare(whole, play(wiring.api, pieces, context)))
+    _check_cuts(report, content.body, whole, wiring.api, context, depth)
     return report, Prepared(content, wiring, whole)
+
+
+def _check_cuts(
+    report: Report, body: bytes, whole: Reading, api: Api, context: StepContext, depth: Depth
+) -> None:
+    failed = 0
+    for check, pieces in _cuts(body, depth):
+        found = list(compare(whole, play(api, pieces, context)))
+        report.add(check, found)
+        failed += bool(found)
+        if failed == _ENOUGH:
+            return
 
 
 async def check_over_http(
@@ -160,11 +174,11 @@ async def check_over_http(
 
 
 def compare(whole: Reading, other: Reading) -> Iterator[Difference]:
-    """Where two readings of the same bytes differ."""
+    """Where two readings of the same bytes differ first; their results, if nowhere else."""
     for number, (expected, got) in enumerate(zip_longest(whole.events, other.events)):
         if expected != got:
             yield f"events[{number}]", expected, got
-            break
+            return
     if type(whole.error) is not type(other.error):
         yield "error", _described(whole.error), _described(other.error)
     for name in _RESULT_FIELDS:

@@ -23,7 +23,8 @@ from .wiring import Wiring
 PATIENCE_S = 60.0
 """How long one response may take; they take milliseconds."""
 
-_PLAN = Plan(ttft_s=0.0, inter_token_s=0.0, split_bytes=(1, 2048))
+# A pause between the pieces, so that they come in reads of their own.
+_PLAN = Plan(ttft_s=0.0, inter_token_s=0.0002, split_bytes=(1, 8192))
 _HEADER = "x-tokenline-recording"
 _CLIENT_OPTIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {

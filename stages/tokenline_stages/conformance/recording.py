@@ -42,6 +42,21 @@ class _Metadata(msgspec.Struct):
     request: _Request | None = None
 
 
+_Object = dict[str, Any]
+
+
+class _Choice(msgspec.Struct):
+    tool_calls: list[_Object] | None = None
+
+
+class _Stated(msgspec.Struct):
+    """What an expectation must be like to be compared; `expectation` knows what it means."""
+
+    tool_calls: list[_Object] | None = None
+    usage: _Object | None = None
+    choices: int | list[_Choice | str] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """What the files of a recording hold.
@@ -57,8 +72,8 @@ class Content:
 
     api: str
     body: bytes
-    expected: dict[str, Any]
-    payload: dict[str, Any]
+    expected: _Object
+    payload: _Object
     provider: str | None = None
     status: int = 200
 
@@ -85,7 +100,8 @@ class Recording:
             RecordingError: a file is missing or not in the form it should have.
         """
         about = self._decode(f"{self.name}.json", _Metadata)
-        expected = self._decode(self.name + EXPECTED_SUFFIX, dict[str, Any])
+        expected = self._decode(self.name + EXPECTED_SUFFIX, _Object)
+        self._decode(self.name + EXPECTED_SUFFIX, _Stated)
         body = self._bytes(Path(about.body_file).name)
         stated = about.body_sha256
         if stated is not None and hashlib.sha256(body).hexdigest() != stated.lower():
@@ -151,7 +167,7 @@ def _matches(name: str, pattern: str | None) -> bool:
     return pattern in name
 
 
-def _payload(about: _Metadata) -> dict[str, Any]:
+def _payload(about: _Metadata) -> _Object:
     sent = about.request.json if about.request is not None else None
     payload = dict(sent) if isinstance(sent, dict) else {}
     if about.model and not payload.keys() & {"model", "modelId"}:

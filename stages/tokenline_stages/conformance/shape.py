@@ -17,7 +17,6 @@ from tokenline.events import (
     UnknownEvent,
 )
 
-
 _BEFORE_START = (Ping, UnknownEvent)
 
 
