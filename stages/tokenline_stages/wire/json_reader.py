@@ -187,8 +187,9 @@ class JsonReader:
         end = _end_of(_WHOLE, text, at)
         if end > at:
             raw = text[at:end]
-            if _CONTROL.search(raw):
-                self._note("a control character in a string", self._offset + at)
+            if control := _CONTROL.search(raw):
+                place = self._offset + at + control.start()
+                self._note("a control character in a string", place)
             self._out.append((Mark.TEXT, raw, _decode(f'"{raw}"')))
         if end == len(text):
             return end
