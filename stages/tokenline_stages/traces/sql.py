@@ -1,0 +1,196 @@
+"""Records in a database, through SQLAlchemy: SQLite (aiosqlite) or PostgreSQL (asyncpg)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenline.errors import ConfigError
+
+from .recording import Trace
+from .sink import TracesRejectedError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+_DIALECTS = {
+    "sqlite": ("sqlite", "aiosqlite", "aiosqlite"),
+    "sqlite+aiosqlite": ("sqlite", "aiosqlite", "aiosqlite"),
+    "postgres": ("postgresql", "asyncpg", "tokenline[postgresql]"),
+    "postgresql": ("postgresql", "asyncpg", "tokenline[postgresql]"),
+    "postgresql+asyncpg": ("postgresql", "asyncpg", "tokenline[postgresql]"),
+}
+"""URL scheme to dialect, driver and what to install for it."""
+
+_SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000")
+
+
+def database_url(address: str | Path) -> URL:
+    """The SQLAlchemy URL of an address.
+
+    Args:
+        address: `sqlite:///FILE`, `postgresql://USER:PASSWORD@HOST/DATABASE`, or the path of a
+            SQLite file.
+
+    Raises:
+        ConfigError: another database, or SQLAlchemy or the driver is not installed.
+    """
+    _need("sqlalchemy", "sqlalchemy[asyncio]")
+    _need("greenlet", "sqlalchemy[asyncio]")
+    from sqlalchemy import URL, make_url
+    from sqlalchemy.exc import ArgumentError
+
+    if isinstance(address, Path) or "://" not in address:
+        url = URL.create("sqlite", database=str(address))
+    else:
+        try:
+            url = make_url(address)
+        except ArgumentError:
+            raise ConfigError("the database URL cannot be read; check its form") from None
+    if url.drivername not in _DIALECTS:
+        raise ConfigError(
+            f"no traces in {url.drivername!r}: use sqlite:///FILE or postgresql://HOST/DATABASE"
+        )
+    dialect, driver, install = _DIALECTS[url.drivername]
+    _need(driver, install)
+    return url.set(drivername=f"{dialect}+{driver}")
+
+
+def _need(module: str, install: str) -> None:
+    if find_spec(module) is None:
+        raise ConfigError(f"traces in a database need {module}; install {install}")
+
+
+def make_engine(url: URL) -> AsyncEngine:
+    """An engine with one connection, whose errors never show the data."""
+    from sqlalchemy import event
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    options: dict[str, Any] = {"connect_args": {"timeout": 5.0}}
+    engine = create_async_engine(
+        url, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=5.0, **options
+    )
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine.sync_engine, "connect", _set_pragmas)
+    return engine
+
+
+def _set_pragmas(connection: Any, _: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in _SQLITE_PRAGMAS:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+class SqlSink:
+    """Writes records to the table `tokenline_traces`, which is made when it is missing.
+
+    Args:
+        address: see `database_url`. A new SQLite file can be read by its owner only.
+
+    Raises:
+        ConfigError: see `database_url`.
+    """
+
+    def __init__(self, address: str | Path) -> None:
+        self.url = database_url(address)
+        # Now, not in the store's thread: importing takes the interpreter for a tenth of a second.
+        from . import sql_schema as sql_schema
+
+        self._engine: AsyncEngine | None = None
+        self._insert: Any = None
+
+    @property
+    def name(self) -> str:
+        """Name: the URL without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    async def open(self) -> None:
+        """Connect and make the tables that are missing."""
+        from .sql_schema import prepare_schema
+
+        self._make_file()
+        engine = make_engine(self.url)
+        self._engine = engine
+        self._insert = _insert_for(engine.dialect.name)
+        async with engine.begin() as connection:
+            await connection.run_sync(prepare_schema)
+
+    async def write(self, batch: Sequence[Trace]) -> None:
+        """Insert the batch in one transaction; records that are there already stay as they are."""
+        from sqlalchemy.exc import DataError, IntegrityError, StatementError
+
+        from .sql_schema import row_of
+
+        assert self._engine is not None
+        rows = [row_of(trace) for trace in batch]
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(self._insert, rows)
+        except (DataError, IntegrityError) as error:
+            await self._write_singly(rows, error)
+        except StatementError as error:
+            if not isinstance(error.orig, (ValueError, TypeError, OverflowError)):
+                raise
+            await self._write_singly(rows, error)
+
+    async def _write_singly(self, rows: list[dict[str, Any]], cause: Exception) -> None:
+        """One of the rows is not to the database's taste: find it, write the others."""
+        assert self._engine is not None
+        rejected = 0
+        async with self._engine.begin() as connection:
+            for row in rows:
+                rejected += not await self._try_one(connection, row)
+        if rejected:
+            raise TracesRejectedError(type(cause).__name__, count=rejected) from cause
+
+    async def _try_one(self, connection: AsyncConnection, row: dict[str, Any]) -> bool:
+        from sqlalchemy.exc import DataError, IntegrityError, StatementError
+
+        try:
+            async with connection.begin_nested():
+                await connection.execute(self._insert, row)
+        except (DataError, IntegrityError):
+            return False
+        except StatementError as error:
+            if isinstance(error.orig, (ValueError, TypeError, OverflowError)):
+                return False
+            raise
+        return True
+
+    async def flush(self) -> None:
+        """Nothing to do: every write was committed."""
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.dispose()
+
+    def _make_file(self) -> None:
+        """A new SQLite file belongs to its owner alone."""
+        if self.url.get_backend_name() != "sqlite" or not self.url.database:
+            return
+        path = Path(self.url.database)
+        if str(path) == ":memory:" or path.name.startswith("file:"):
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _insert_for(dialect: str) -> Any:
+    from .sql_schema import TRACES
+
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_in_postgresql
+
+        return insert_in_postgresql(TRACES).on_conflict_do_nothing(index_elements=["id"])
+    from sqlalchemy.dialects.sqlite import insert as insert_in_sqlite
+
+    return insert_in_sqlite(TRACES).on_conflict_do_nothing(index_elements=["id"])
