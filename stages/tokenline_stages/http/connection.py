@@ -27,6 +27,14 @@ WRITE_BYTES = 256 * 1024
 """How much of a request's body is given to the socket at once."""
 
 
+# A model may think for minutes: probes tell a silent server from one that is gone.
+_KEEP_ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
+    (socket.IPPROTO_TCP, getattr(socket, name), 60)
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL")
+    if hasattr(socket, name)
+]
+
+
 class ConnectionLostError(ConnectionError):
     """The server closed the connection before a response; `received` if bytes of one came."""
 
@@ -51,9 +59,9 @@ class HttpConnection(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
+        "_answer",
         "_buffer",
         "_feed",
-        "_head",
         "_on_free",
         "_on_gone",
         "_parser",
@@ -85,7 +93,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._feed = self._parser.feed
         self._transport: asyncio.Transport | None = None
         self._response: HttpResponse | None = None
-        self._head: asyncio.Future[HttpResponse] | None = None
+        self._answer: asyncio.Future[HttpResponse] | None = None
         self._received = False
         self._sent = True
         self._room: asyncio.Future[None] | None = None
@@ -105,29 +113,37 @@ class HttpConnection(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None or self.closed:
             raise ConnectionLostError("the connection was closed", received=False)
-        self._head = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
+        self._answer = answer
         self._received = False
         self._parser.expect()
         try:
             if len(body) <= WRITE_BYTES:
                 transport.write(head + body)
             else:
-                await self._write_large(transport, head, body)
-            return await self._head
+                await self._write_large(transport, head, body, answer)
+            return await answer
         except BaseException:
-            self.abort()
-            if self._head.done() and not self._head.cancelled():
-                self._head.exception()
+            self._give_up(answer)
             raise
         finally:
-            self._head = None
+            # A short response is over by now, and the connection perhaps in other hands.
+            if self._answer is answer:
+                self._answer = None
 
-    async def _write_large(self, transport: asyncio.Transport, head: bytes, body: bytes) -> None:
+    async def _write_large(
+        self,
+        transport: asyncio.Transport,
+        head: bytes,
+        body: bytes,
+        answer: asyncio.Future[HttpResponse],
+    ) -> None:
         self._sent = False
         transport.write(head)
         view = memoryview(body)
         for at in range(0, len(body), WRITE_BYTES):
-            if self._is_answered():
+            # A server that refuses, or is gone, has no use for the rest.
+            if answer.done() and (self._response is None or self._response.status >= 300):
                 return
             transport.write(view[at : at + WRITE_BYTES])
             if self._write_paused:
@@ -135,12 +151,11 @@ class HttpConnection(asyncio.BufferedProtocol):
                 await self._room
         self._sent = True
 
-    def _is_answered(self) -> bool:
-        """The server refuses or is gone: the rest of the body is of no use to it."""
-        assert self._head is not None
-        if not self._head.done():
-            return False
-        return self._response is None or self._response.status >= 300
+    def _give_up(self, answer: asyncio.Future[HttpResponse]) -> None:
+        if self._answer is answer:
+            self.abort()
+        if answer.done() and not answer.cancelled():
+            answer.exception()  # seen, so that asyncio does not complain of it
 
     # --- for the response ------------------------------------------------------------------
 
@@ -164,8 +179,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         """Close the socket at once; whoever waits for a response is told why. Idempotent."""
         response, self._response = self._response, None
         self._close()
-        if self._head is not None and not self._head.done():
-            self._head.set_exception(
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(
                 ConnectionLostError(
                     f"the connection ended before a response ({reason})", received=self._received
                 )
@@ -180,7 +195,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         raw = transport.get_extra_info("socket")
         if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for level, option, value in _KEEP_ALIVE:
+                raw.setsockopt(level, option, value)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go."""
@@ -248,13 +264,13 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _open_response(self) -> HttpResponse | None:
         parser = self._parser
-        head = self._head
-        if head is None or head.done():
+        answer = self._answer
+        if answer is None or answer.done():
             return None
         inflater = Inflater(parser.coding) if parser.coding else None
         response = HttpResponse(parser.status, parser.headers, self, inflater, self._peer)
         self._response = response
-        head.set_result(response)
+        answer.set_result(response)
         if response.status >= 300:
             self._wake_writer()
         return response
@@ -285,8 +301,8 @@ class HttpConnection(asyncio.BufferedProtocol):
     def _fail(self, failure: Exception) -> None:
         response, self._response = self._response, None
         self._close()
-        if self._head is not None and not self._head.done():
-            self._head.set_exception(failure)
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(failure)
         elif response is not None:
             error = MalformedStreamError(
                 f"{self._peer}: the response breaks HTTP/1.1 ({failure}); what had arrived is in"

@@ -321,6 +321,29 @@ async def test_cancelling_an_exchange_closes_its_socket() -> None:
     assert bench.gone == 1
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_the_next_exchange_may_begin_before_the_last_one_woke(cancelled: bool) -> None:
+    """A short response frees its connection before its own task has run again."""
+    bench = Bench()
+    first = asyncio.ensure_future(bench.connection.exchange(b"", b""))
+    await asyncio.sleep(0)
+    bench.connection.data_received(with_length(b"one"))
+    assert bench.freed == 1
+    second = bench.connection.exchange(b"", b"")
+    second.send(None)
+    if cancelled:
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+    else:
+        assert await read_all(await first) == b"one"
+    bench.connection.data_received(with_length(b"two"))
+    with pytest.raises(StopIteration) as done:
+        second.send(None)
+    assert await read_all(done.value.value) == b"two"
+    assert (bench.freed, bench.gone) == (2, 0)
+
+
 # --- pressure ------------------------------------------------------------------------------
 
 
