@@ -21,8 +21,8 @@ from tokenline.source import Request
 from tokenline_stages.providers.registry import Access
 from tokenline_stages.source import SdkSource
 
-from .openai_sdk import PATHS
-from .sdk import check_client, new_client, post_stream
+from .openai_sdk import PATHS, make_client
+from .sdk import check_client, post_stream
 from .source_spec import SourceSpec
 
 _ENDPOINT = "AZURE_OPENAI_ENDPOINT"
@@ -106,7 +106,7 @@ def _make_client(address: AzureAddress, access: Access) -> Any:
     options = {name: value for name, value in access.client_options.items() if name not in beside}
     options |= {"max_retries": access.max_retries}
     if address.api_version is not None:
-        return new_client(
+        return make_client(
             openai.AsyncAzureOpenAI,
             "azure",
             azure_endpoint=address.endpoint,
@@ -115,7 +115,7 @@ def _make_client(address: AzureAddress, access: Access) -> Any:
             **{credential: value},
             **options,
         )
-    return new_client(
+    return make_client(
         openai.AsyncOpenAI,
         "azure",
         api_key=_awaited(value) if callable(value) else value,

@@ -70,10 +70,7 @@ def _make_client(server: OpenAIServer, access: Access, base_url: str) -> Any:
 
     key = find_key(server, access)
     options = {name: value for name, value in access.client_options.items() if name != "api_key"}
-    if server.name != "openai":
-        # These name an account at OpenAI; the SDK takes them from the environment.
-        options = {"organization": "", "project": "", **options}
-    client = new_client(
+    return make_client(
         openai.AsyncOpenAI,
         server.name,
         api_key=key,
@@ -81,6 +78,17 @@ def _make_client(server: OpenAIServer, access: Access, base_url: str) -> Any:
         max_retries=access.max_retries,
         **options,
     )
+
+
+def make_client(kind: Callable[..., Any], name: str, **options: Any) -> Any:
+    """A client of the openai SDK; see `sdk.new_client`.
+
+    Organization and project name an account at OpenAI. The SDK takes them from the environment
+    and would tell them to every server.
+    """
+    if name == "openai":
+        return new_client(kind, name, **options)
+    client = new_client(kind, name, **{"organization": "", "project": "", **options})
     client.organization = client.organization or None
     client.project = client.project or None
     return client

@@ -13,6 +13,7 @@ from tokenline.errors import ConfigError
 from tokenline.redaction import secret_values
 from tokenline.source import Request
 
+from .tls import default_context
 from .transport import AiohttpTransport
 
 CONNECT_TIMEOUT_S = 10.0
@@ -34,7 +35,8 @@ def new_client(kind: Callable[..., Any], name: str, **options: Any) -> Any:
         ConfigError: an option that the SDK does not know, or options that exclude each other.
     """
     timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)
-    http_client = httpx2.AsyncClient(transport=AiohttpTransport(), timeout=timeout)
+    transport = AiohttpTransport(default_context())
+    http_client = httpx2.AsyncClient(transport=transport, timeout=timeout)
     try:
         return kind(http_client=http_client, **options)
     except (TypeError, ValueError) as error:
@@ -122,9 +124,10 @@ def _stream_class(client: Any) -> Any | None:
     return None
 
 
-def _with_connect(timeout: Any, request: Request) -> httpx2.Timeout:
+def _with_connect(timeout: Any, request: Request) -> Any:
+    """A client's time limits, that for connecting replaced; of the client's own HTTP library."""
     limits = timeout if hasattr(timeout, "as_dict") else httpx2.Timeout(timeout)
-    return httpx2.Timeout(**{**limits.as_dict(), "connect": request.connect_timeout_s})
+    return type(limits)(**{**limits.as_dict(), "connect": request.connect_timeout_s})
 
 
 def _open_response(answer: Any) -> httpx2.Response:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import httpx2
+from yarl import URL
 
 BODY_EXTENSION = "tokenline.body"
 """Key in `httpx2.Response.extensions` under which the aiohttp response is found."""
@@ -86,7 +87,8 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         try:
             response = await self._session.request(
                 request.method,
-                str(request.url),
+                # As it is: a path that is signed must not be quoted anew on its way.
+                URL(str(request.url), encoded=True),
                 headers=request.headers.multi_items(),
                 data=await request.aread() or None,
                 allow_redirects=False,
