@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenline.errors import MalformedStreamError, StreamCutError, UsageError
+from tokenline.errors import MalformedStreamError, StreamCutError, StreamError, UsageError
 from tokenline_stages.http.connection import ConnectionLostError
 from tokenline_stages.http.inflate import PIECE_BYTES
 from tokenline_stages.http.response import READ_AHEAD_BYTES
@@ -148,6 +148,45 @@ def test_a_cut_body_keeps_what_came(name: str, share: float, reset: bool) -> Non
 
     _run(push)
     _run(read)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    name=st.sampled_from(sorted(WHOLE)),
+    spoiled=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=4),
+    more=st.binary(max_size=20),
+    places=st.lists(st.integers(0, 400), max_size=5),
+    pushed=st.booleans(),
+)
+def test_damaged_bytes_give_documented_errors_and_an_end(
+    name: str,
+    spoiled: list[tuple[int, int]],
+    more: bytes,
+    places: list[int],
+    pushed: bool,
+) -> None:
+    data = bytearray(b"".join(WHOLE[name]) + more)
+    for place, value in spoiled:
+        data[place % len(data)] = value
+
+    async def feed() -> None:
+        bench, collector = Bench(), Collector()
+        await bench.send()
+        for piece in cut_at(bytes(data), places):
+            bench.connection.data_received(piece)
+        bench.connection.connection_lost(None)
+        try:
+            response = await bench.respond()
+            if pushed:
+                response.attach(collector.on_data, collector.on_end)
+                assert len(collector.ends) == 1
+            else:
+                await read_all(response)
+        except (MalformedResponseError, ConnectionLostError, StreamError):
+            pass
+        assert bench.gone == 1
+
+    _run(feed)
 
 
 async def test_a_body_until_close_ends_well_with_the_connection() -> None:
