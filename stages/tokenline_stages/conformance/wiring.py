@@ -31,6 +31,7 @@ FAMILIES: Mapping[str, tuple[str | None, str]] = MappingProxyType(
         "openai.responses.compat": (None, _RESPONSES),
         "anthropic.messages": ("anthropic", _MESSAGES),
         "anthropic.compat": ("anthropic", _MESSAGES),
+        "anthropic.foundry": ("anthropic", _MESSAGES),
         "anthropic.vertex": ("anthropic-vertex", _MESSAGES),
         "anthropic.bedrock": ("anthropic-bedrock", _MESSAGES),
         "bedrock.converse": ("bedrock", "bedrock.converse"),
@@ -71,13 +72,20 @@ def wire(api: str, provider_name: str | None = None) -> Wiring:
     if own is not None:
         return own
     family, _, server = api.partition(":")
-    name, wire_api = FAMILIES.get(api) or FAMILIES.get(family) or (None, None)
+    name, wire_api = FAMILIES.get(api) or _family(family) or (None, None)
     if wire_api is None:
         raise RecordingError(f"unknown API {api!r}; known: {', '.join(FAMILIES)}")
     found = _find(name or server, wire_api) or _find(ANY_SERVER, wire_api)
     if found is None:
         raise RecordingError(f"no provider reads {api!r}")
     return found
+
+
+def _family(name: str) -> tuple[str | None, str] | None:
+    """The family called `name`, or that it is a part of: `gemini.vertex` is of `gemini`."""
+    while name and name not in FAMILIES:
+        name = name.rpartition(".")[0]
+    return FAMILIES.get(name)
 
 
 def _find(name: str, api: str) -> Wiring | None:

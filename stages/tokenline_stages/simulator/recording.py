@@ -72,7 +72,7 @@ class Recording:
 class _Metadata(msgspec.Struct):
     body_file: str
     status: int = 200
-    content_type: str = "text/event-stream"
+    content_type: str | None = None
 
 
 class Recordings:
@@ -116,7 +116,8 @@ def _from_pair(path: Path) -> Recording:
         raise RecordingError(f"{path.name}: {error}") from error
     except OSError as error:
         raise RecordingError(f"{path.name}: cannot read its body: {error.strerror}") from error
-    return Recording(path.stem, metadata.status, metadata.content_type, (body,))
+    content_type = metadata.content_type or "text/event-stream"
+    return Recording(path.stem, metadata.status, content_type, (body,))
 
 
 def _from_cassette(path: Path) -> Recording:

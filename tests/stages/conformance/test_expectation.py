@@ -220,6 +220,14 @@ def test_calls_of_the_provider_count_where_they_are_stated() -> None:
     assert fields({"tool_calls": [call | {"id": "x"}]}, read(api, body), api) == ["tool_calls"]
 
 
+def test_custom_calls_count_where_they_are_stated() -> None:
+    reading = read("openai.chat", "openai_chat/custom_tool.sse")
+    call = {"id": "call_1", "name": "shell", "arguments": "ls { -l"}
+    assert fields({"tool_calls": [call]}, reading) == []
+    assert fields({"tool_calls": [call | {"name": "sh"}]}, reading) == ["tool_calls[0].name"]
+    assert fields({"tool_calls": []}, reading) == []
+
+
 @pytest.mark.parametrize(
     ("body", "expected", "found"),
     [

@@ -25,6 +25,8 @@ def test_every_family_has_a_reader(api: str) -> None:
         ("openai.responses.compat:lmstudio", ANY_SERVER),
         ("openai.responses.compat:nobody-knows", ANY_SERVER),
         ("bedrock.invoke:meta", "bedrock"),
+        ("anthropic.compat:acme", "anthropic"),
+        ("gemini.vertex", "gemini"),
         ("bedrock.invoke:anthropic", "anthropic-bedrock"),
     ],
 )
