@@ -87,8 +87,8 @@ def make_inputs(streams: list[Stream], seed: int, start: int = 0) -> Iterator[In
         number += 1
 
 
-def check(one: Input) -> list[str]:
-    """What is wrong with how an input was read."""
+def check(one: Input) -> tuple[list[str], str]:
+    """What is wrong with how an input was read, and how reading it ended."""
     api = wire(one.stream.api).api
     whole = play(api, [one.body], one.context)
     problems = list(_check_reading(whole))
@@ -106,7 +106,7 @@ def check(one: Input) -> list[str]:
         )
     elif type(other.error) is not type(whole.error):
         problems.append(f"cut with seed {one.seed}: {whole.error!r} or {other.error!r}")
-    return problems
+    return problems, "well" if whole.error is None else type(whole.error).__name__
 
 
 def _check_reading(reading: Reading) -> Iterator[str]:
@@ -133,21 +133,21 @@ def check_memory(one: Input) -> list[str]:
     return [f"{peak} bytes of memory for {len(one.body)} bytes"] if peak > allowed else []
 
 
-def _run(one: Input) -> list[str]:
+def _run(one: Input) -> tuple[list[str], str]:
     signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
     started_s = time.perf_counter()
     try:
-        problems = check(one)
+        problems, ending = check(one)
         took_s = time.perf_counter() - started_s
         if took_s > 0.5 + SLOW_S_PER_MB * len(one.body) / 1e6:
             problems.append(f"{took_s:.2f} s for {len(one.body)} bytes")
         if one.number % TRACED_EVERY == 0:
             problems += check_memory(one)
-        return problems
+        return problems, ending
     except Hang:
-        return [f"more than {PATIENCE_S:g} s"]
+        return [f"more than {PATIENCE_S:g} s"], "hang"
     except Exception as error:
-        return [f"undocumented {error!r}"]
+        return [f"undocumented {error!r}"], "crash"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -166,10 +166,12 @@ def main(seconds: float, seed: int, start: int, only: int | None) -> None:
     streams = hand_written() + recorded(find_corpus())
     signal.signal(signal.SIGALRM, _hang)
     tried: Counter[str] = Counter()
+    endings: Counter[str] = Counter()
     findings = 0
     until_s = time.monotonic() + seconds
     for one in make_inputs(streams, seed, start if only is None else only):
-        problems = _run(one)
+        problems, ending = _run(one)
+        endings[ending] += 1
         tried[one.stream.api.partition(":")[0]] += 1
         findings += bool(problems)
         for problem in problems:
@@ -180,7 +182,8 @@ def main(seconds: float, seed: int, start: int, only: int | None) -> None:
         if only is not None or time.monotonic() > until_s:
             break
     click.echo(f"{tried.total()} inputs from {len(streams)} streams, {findings} findings")
-    click.echo(", ".join(f"{api} {count}" for api, count in sorted(tried.items())))
+    click.echo("read: " + ", ".join(f"{api} {count}" for api, count in sorted(tried.items())))
+    click.echo("ended: " + ", ".join(f"{name} {count}" for name, count in endings.most_common()))
     sys.exit(1 if findings else 0)
 
 
