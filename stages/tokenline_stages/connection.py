@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenline.builder import PipelineBuilder
+from tokenline.estimate import UsageEstimator
 from tokenline.options import Capacity, RunOptions
 from tokenline.pipeline import Pipeline
 from tokenline.run import Run
@@ -14,6 +15,11 @@ from tokenline.telemetry.hook import Telemetry
 from .accumulator import accumulator
 from .consumer import consumer
 from .providers.registry import Access, Api, Provider, provider
+from .token_count import TokenCounter, as_estimator
+from .trace_emitter import TraceEmitter
+
+if TYPE_CHECKING:
+    from .traces import Target, TraceStore
 
 
 def build_pipeline(
@@ -24,6 +30,7 @@ def build_pipeline(
     telemetry: Telemetry | None = None,
     options: RunOptions | None = None,
     consumer_capacity: Capacity | None = None,
+    usage_estimator: UsageEstimator | None = None,
 ) -> Pipeline:
     """The standard pipeline of one wire API: every stage in its place."""
     source = api.source(access)
@@ -34,6 +41,7 @@ def build_pipeline(
         .normalize(api.normalizer())
         .fan_out(consumer(consumer_capacity), accumulator(source.provider))
         .options(options or RunOptions())
+        .estimate_usage(usage_estimator)
     )
     if telemetry is None:
         from tokenline.telemetry import default_telemetry
@@ -56,8 +64,16 @@ class Connection:
         api: str | None,
         telemetry: Telemetry | None,
         options: RunOptions | None,
+        traces: TraceStore | None = None,
+        usage_estimator: UsageEstimator | None = None,
+        *,
+        close_traces: bool = False,
     ) -> None:
         self.provider = provider
+        self.traces = traces
+        """Where records of runs go, if anywhere."""
+        self._close_traces = close_traces
+        self._usage_estimator = usage_estimator
         self._access = access
         self._api = provider.api_named(api) if api is not None else None
         self._telemetry = telemetry
@@ -86,16 +102,30 @@ class Connection:
                 self.provider.name,
                 api,
                 self._access,
-                telemetry=self._telemetry,
+                telemetry=self._trace_emitter(),
                 options=self._options,
+                usage_estimator=self._usage_estimator,
             )
             self._pipelines[api.name] = known
         return known
 
+    def _trace_emitter(self) -> Telemetry | None:
+        if self.traces is None:
+            return self._telemetry
+        from tokenline.telemetry import default_telemetry
+
+        telemetry = self._telemetry if self._telemetry is not None else default_telemetry()
+        return TraceEmitter(telemetry, self.traces)
+
     async def aclose(self) -> None:
-        """Close the connections that were made on the running loop."""
+        """Close the connections that were made on the running loop.
+
+        A trace store that `connect` made is closed too, once its records are written.
+        """
         for pipeline in self._pipelines.values():
             await pipeline.aclose()
+        if self.traces is not None and self._close_traces:
+            await self.traces.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -116,6 +146,8 @@ def connect(
     api: str | None = None,
     telemetry: Telemetry | None = None,
     options: RunOptions | None = None,
+    traces: TraceStore | Target | None = None,
+    token_counter: TokenCounter | UsageEstimator | None = None,
 ) -> Connection:
     """A connection to a provider. Nothing is sent before the first run.
 
@@ -133,10 +165,37 @@ def connect(
         telemetry: where runs report; by default your OpenTelemetry providers if you set any,
             else the standard `OTEL_EXPORTER_OTLP_*` variables, else nowhere.
         options: limits and modes.
+        traces: keeps a record of every run: a `tokenline_stages.traces.TraceStore`, or where to
+            put records: a file (`traces.db`, `traces.jsonl`), a database URL, a function.
+        token_counter: counts tokens where the server reports none; the counts are marked as
+            estimates. `tokenline_stages.token_count` has two.
 
     Raises:
         UnknownProviderError: no such provider; the message lists the known ones.
-        ConfigError: the provider has no API of that name.
+        ConfigError: the provider has no API of that name, or no traces can be kept there.
     """
     access = Access(api_key, base_url, client, max_retries, dict(client_options or {}), direct)
-    return Connection(provider(name), access, api, telemetry, options)
+    found, estimator = provider(name), as_estimator(token_counter)
+    store = _trace_store(traces, estimator)
+    return Connection(
+        found,
+        access,
+        api,
+        telemetry,
+        options,
+        store,
+        estimator,
+        close_traces=store is not traces,
+    )
+
+
+def _trace_store(
+    traces: TraceStore | Target | None, estimator: UsageEstimator | None
+) -> TraceStore | None:
+    if traces is None:
+        return None
+    from . import traces as package  # its models take time to import, and few need them
+
+    if isinstance(traces, package.TraceStore):
+        return traces
+    return package.traces(traces, usage_estimator=estimator)
