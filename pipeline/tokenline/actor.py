@@ -78,6 +78,13 @@ class StageStats:
         if given and not self.first_out_ns:
             self.first_out_ns = to_ns
 
+    def note_first(self, from_ns: int, to_ns: int, gave: bool) -> None:
+        """Note when the first input came and the first output went."""
+        if not self.started_ns:
+            self.started_ns = from_ns
+        if gave:
+            self.first_out_ns = to_ns
+
     def record(
         self, name: str, kind: StageKind, index: int, inbox: Channel[Any] | None
     ) -> StageRecord:
@@ -146,6 +153,10 @@ class Actor:
         step: the stage's step.
         outlets: where its output goes.
         on_failure: called with the typed error when the step raises.
+
+    Attributes:
+        ready: idle, so a batch is handled at once in the task that brings it.
+        inbox: the queue of what came while it was not.
     """
 
     __slots__ = (
@@ -164,6 +175,7 @@ class Actor:
         "_task",
         "inbox",
         "outlets",
+        "ready",
         "spec",
         "stats",
     )
@@ -193,19 +205,20 @@ class Actor:
         self._async = iscoroutinefunction(step.feed)
         self._persistent = self._async or setup.execution is Execution.QUEUED
         self._busy = self._persistent
+        self.ready = not self._persistent
 
     # --- Inlet -----------------------------------------------------------------------------
 
     def push_nowait(self, batch: AnyBatch) -> bool:
         """Handle the batch now if idle, else queue it; False if the inbox is full."""
+        if self.ready:
+            self._handle(batch)
+            return True
         if self._ended or self._closing:
             return True
-        if self._busy:
-            if self._task is None:
-                self._start()
-            return self.inbox.send_nowait(batch)
-        self._handle(batch)
-        return True
+        if self._task is None:
+            self._start()
+        return self.inbox.send_nowait(batch)
 
     async def push(self, batch: AnyBatch) -> None:
         """Like `push_nowait`, waiting for room."""
@@ -221,6 +234,7 @@ class Actor:
         if self._closing or self._ended:
             return
         self._closing = True
+        self.ready = False
         self._error = error
         self.inbox.close()
         if self._busy:
@@ -233,6 +247,7 @@ class Actor:
     def abort(self) -> None:
         """Drop everything and stop; what is below is not told."""
         self._ended = True
+        self.ready = False
         self.inbox.break_off()
         self._blocked.clear()
 
@@ -268,8 +283,23 @@ class Actor:
             if not outlet.push_nowait(batch):
                 self._blocked.append((outlet, batch))
         if self._blocked and not self._busy:
-            self._busy = True
-            self._start()
+            self._become_busy()
+
+    def hold(self, batch: AnyBatch, outlet: Inlet) -> None:
+        """Its output found no room: wait for it in a task of its own."""
+        self._blocked.append((outlet, batch))
+        self._become_busy()
+
+    def break_down(self, batch: AnyBatch, out: list[Any], error: Exception) -> None:
+        """Its step raised: pass on what it gave before, then fail."""
+        if out:
+            self._emit(Batch(out, batch.recv_ns, batch.size_bytes))
+        self._fail(error)
+
+    def _become_busy(self) -> None:
+        self._busy = True
+        self.ready = False
+        self._start()
 
     def _finish_step(self) -> None:
         if self._finished:
@@ -294,6 +324,7 @@ class Actor:
         self._finished = True
         self._note_failure(error)
         self._closing = True
+        self.ready = False
         self.inbox.break_off()
         if not self._blocked and not self._busy:
             self._end()
@@ -307,6 +338,7 @@ class Actor:
         if self._ended:
             return
         self._ended = True
+        self.ready = False
         if not self.stats.ended_ns:
             self.stats.ended_ns = self._now()
         for outlet in self.outlets:
@@ -332,6 +364,7 @@ class Actor:
                 await self.inbox.wait_readable()
             else:
                 self._busy = False
+                self.ready = not self._closing
                 self._task = None
                 return
 
@@ -387,27 +420,51 @@ class FanOutActor(Actor):
     """Hands the same batches to every branch; looks at each batch on its way.
 
     Args:
+        tail: is told when all is through, after the branches.
         observe: called with the items and their receive time, before the branches get them.
     """
 
-    __slots__ = ("_observe",)
+    __slots__ = ("_observe", "_tail")
 
     def __init__(
         self,
         spec: ActorSpec,
         setup: ActorSetup,
         outlets: list[Inlet],
+        tail: Inlet,
         on_failure: Callable[[Actor, BaseException], None],
         observe: Callable[[list[Any], int], None],
     ) -> None:
         super().__init__(spec, setup, _PASS_ON, outlets, on_failure)
         self._observe = observe
+        self._tail = tail
+
+    def _end(self) -> None:
+        super()._end()
+        self._tail.close(self._error)
 
     def _handle(self, batch: AnyBatch) -> None:
+        stats = self.stats
+        items = batch.items
         from_ns = self._now()
-        self._observe(batch.items, batch.recv_ns)
-        self.stats.taken(batch, from_ns, self._now(), len(batch.items))
-        self._emit(batch)
+        self._observe(items, batch.recv_ns)
+        to_ns = self._now()
+        took_ns = to_ns - from_ns
+        if not stats.first_out_ns:
+            stats.note_first(from_ns, to_ns, True)
+        stats.ended_ns = to_ns
+        stats.items_in += len(items)
+        stats.items_out += len(items)
+        stats.batches += 1
+        stats.bytes += batch.size_bytes
+        stats.processing_ns += took_ns
+        if took_ns > stats.max_processing_ns:
+            stats.max_processing_ns = took_ns
+        for outlet in self.outlets:
+            if not outlet.push_nowait(batch):
+                self._blocked.append((outlet, batch))
+        if self._blocked and not self._busy:
+            self._become_busy()
 
 
 class _PassOn:

@@ -16,6 +16,7 @@ from .actor import Actor, ActorSetup, ActorSpec, Inlet, StageStats, name_stage
 from .batch import AnyBatch, Batch
 from .commit import CommitGate
 from .errors import StreamError
+from .fused import fuse
 from .meter import Meter
 from .pipeline import Pipeline, Route
 from .record import StageKind, StageRecord
@@ -126,7 +127,7 @@ class Attempt:
             actor = Actor(spec, setup, place.stage.open(context), [below], self._stage_failed)
             self.actors.insert(0, actor)
             below = actor
-        return below
+        return fuse(self.actors, self._end, setup.clock.now_ns)
 
     async def run(self) -> BaseException | None:
         """Read the response to its end; gives the error that ended it early, if any."""

@@ -157,9 +157,25 @@ class Channel(Generic[T]):
         """
         if self._closed or self._broken:
             self._refuse()
-        if self._queue and not self._fits(batch):
+        count = len(batch.items)
+        items = self._items + count
+        size_bytes = self._bytes + batch.size_bytes
+        queue = self._queue
+        if queue and (items > self._max_items or size_bytes > self._max_bytes):
             return self._overflow(batch)
-        self._put(batch)
+        # `_put`, spelled out: this is the hot path of every queue.
+        queue.append((batch, self._now()))
+        self._items = items
+        self._bytes = size_bytes
+        self._sent_items += count
+        self._sent_batches += 1
+        if items > self._high_items:
+            self._high_items = items
+        if size_bytes > self._high_bytes:
+            self._high_bytes = size_bytes
+        receiver = self._receiver
+        if receiver is not None and not receiver.done():
+            receiver.set_result(None)
         return True
 
     async def send(self, batch: Batch[T]) -> None:
@@ -239,15 +255,19 @@ class Channel(Generic[T]):
 
     async def wait_readable(self) -> None:
         """Return when a batch waits or the channel has ended."""
-        if self._queue or self._closed or self._broken:
-            return
-        if self._receiver is not None:
+        if not (self._queue or self._closed or self._broken):
+            await self.readable()
+
+    def readable(self) -> asyncio.Future[None]:
+        """A future that is done when a batch is put or the channel ends; for one task at a time.
+
+        Raises:
+            UsageError: another task is waiting.
+        """
+        if self._receiver is not None and not self._receiver.done():
             raise UsageError("two tasks receive from one channel; add a branch for each")
         self._receiver = asyncio.get_running_loop().create_future()
-        try:
-            await self._receiver
-        finally:
-            self._receiver = None
+        return self._receiver
 
     def break_off(self) -> None:
         """The receiver leaves: what waits is dropped, the sender is told. Idempotent."""
@@ -291,8 +311,7 @@ class Channel(Generic[T]):
             self._high_items = self._items
         if self._bytes > self._high_bytes:
             self._high_bytes = self._bytes
-        if self._receiver is not None:
-            self._wake_receiver()
+        self._wake_receiver()
 
     def _take(self) -> Batch[T]:
         batch, sent_ns = self._queue.popleft()

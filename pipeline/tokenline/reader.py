@@ -32,11 +32,11 @@ class Reader:
 
     Attributes:
         first_delivery_ns: when the first content item was handed out.
+        events: what is left of the batch being read.
     """
 
     __slots__ = (
         "_content",
-        "_events",
         "_handed_ns",
         "_now",
         "_on_end",
@@ -44,6 +44,7 @@ class Reader:
         "_owner",
         "channel",
         "ended",
+        "events",
         "first_delivery_ns",
         "spec",
         "stats",
@@ -67,7 +68,7 @@ class Reader:
         self._now = clock.now_ns
         self._on_end = on_end
         self._on_failure = on_failure
-        self._events: Iterator[Any] = iter(())
+        self.events: Iterator[Any] = iter(())
         self._handed_ns = 0
         self._owner: weakref.ref[asyncio.Task[Any]] | None = None
 
@@ -107,22 +108,23 @@ class Reader:
             StopAsyncIteration: the response is complete.
             StreamError: the run failed; everything before was handed out.
         """
-        for event in self._events:
+        for event in self.events:
             return event
         batch = await self.next_batch()
-        self._events = iter(batch.items)
-        return next(self._events)
+        self.events = iter(batch.items)
+        return next(self.events)
 
     async def next_batch(self) -> AnyBatch:
         """What one read brought, as one batch; raises like `next_event`."""
-        self._note_return()
+        if self._handed_ns:
+            self._note_return()
         if self._owner is None:
             self._note_owner()
+        channel = self.channel
         try:
-            batch = self.channel.receive_nowait()
-            if batch is None:
+            while (batch := channel.receive_nowait()) is None:
                 self._note_owner()
-                batch = await self.channel.receive()
+                await channel.readable()
         except EndOfChannel:
             self._end()
             raise StopAsyncIteration from None
@@ -137,7 +139,7 @@ class Reader:
     def leave(self) -> None:
         """Nobody will read any more; what waits is dropped. Idempotent."""
         self._note_return()
-        self._events = iter(())
+        self.events = iter(())
         self.channel.break_off()
         self._end()
 
@@ -169,14 +171,14 @@ class Reader:
     def _note_handed(self, batch: AnyBatch) -> None:
         now_ns = self._now()
         stats = self.stats
+        count = len(batch.items)
         if not stats.started_ns:
-            stats.started_ns = now_ns
-            stats.first_out_ns = now_ns
+            stats.note_first(now_ns, now_ns, True)
         stats.ended_ns = now_ns
         stats.batches += 1
         stats.bytes += batch.size_bytes
-        stats.items_in += len(batch.items)
-        stats.items_out += len(batch.items)
+        stats.items_in += count
+        stats.items_out += count
         self._handed_ns = now_ns
         if self.first_delivery_ns is None and not self._content.isdisjoint(map(type, batch.items)):
             self.first_delivery_ns = now_ns

@@ -108,12 +108,15 @@ class Run:
                 holds the result so far.
         """
         reader = self._reader or self._need_reader()
+        for event in reader.events:
+            waiting: Event = event
+            return waiting
         try:
-            event: Event = await reader.next_event()
+            last: Event = await reader.next_event()
         except (StreamError, StopAsyncIteration) as error:
             await self._complete(error)
             raise
-        return event
+        return last
 
     async def next_batch(self) -> Batch[Event]:
         """All events that one read brought; raises like `__anext__`, `StopAsyncIteration` too."""

@@ -19,6 +19,7 @@ from .actor import Actor, ActorSetup, ActorSpec, FanOutActor, Inlet, name_stage
 from .attempts import Attempts
 from .errors import RunCancelledError, StreamTimeoutError, TotalTimeoutError
 from .estimate import Estimation
+from .fused import fuse
 from .gate import Gate, Tail
 from .loop_lag import LoopLag, watch_loop
 from .meter import Meter
@@ -152,8 +153,14 @@ class Supervisor:
         # Branches that are not read first: what a reader is told has been accumulated by then.
         for branch in sorted(plan.branches, key=lambda branch: branch.readable):
             self._branch_inlets[branch.name] = self._open_branch(branch)
-        outlets = [*self._branch_inlets.values(), self._tail("fan-out")]
-        return FanOutActor(spec, self._setup, outlets, self._fan_out_failed, self._meter.observe)
+        return FanOutActor(
+            spec,
+            self._setup,
+            list(self._branch_inlets.values()),
+            self._tail("fan-out"),
+            self._fan_out_failed,
+            self._meter.observe,
+        )
 
     def _open_branch(self, branch: Branch) -> Inlet:
         if branch.stage is None:
@@ -167,7 +174,7 @@ class Supervisor:
             outlets.insert(0, self._open_reader(branch))
         actor = Actor(spec, self._setup, step, outlets, lambda _, e: self._cut_off(branch, e))
         self._branch_actors[branch.name] = actor
-        return actor
+        return fuse([actor], outlets[0], self._now) if len(outlets) == 1 else actor
 
     def _open_reader(self, branch: Branch) -> Reader:
         spec = ActorSpec(branch.name, branch.kind, self._next_index(), branch.capacity)

@@ -1,0 +1,100 @@
+"""The fast way through a chain: one loop over its stages instead of a call from each to the next.
+
+It does what the actors do when all of them are idle, with their own counters; the first one that
+is not idle takes over, and from there on its queue and its task do. How tokens really arrive, one
+event a read, the code between the stages costs as much as the stages: this is that code, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .actor import Actor, Inlet, StageStats
+from .batch import AnyBatch, Batch
+
+Feed = Callable[[list[Any], int, list[Any]], None]
+
+
+class FusedChain:
+    """The inlet of a chain of actors whose steps do not await.
+
+    Args:
+        actors: the chain, in flow order; each one's only outlet is the next.
+        below: what stands behind the last.
+        now_ns: the clock.
+    """
+
+    __slots__ = ("_below", "_head", "_links", "_now")
+
+    def __init__(self, actors: list[Actor], below: Inlet, now_ns: Callable[[], int]) -> None:
+        self._links: tuple[tuple[Actor, Feed, StageStats], ...] = tuple(
+            (actor, actor.step.feed, actor.stats) for actor in actors
+        )
+        self._head = actors[0]
+        self._below = below
+        self._now = now_ns
+
+    def push_nowait(self, batch: AnyBatch) -> bool:
+        """Handle the batch; False if the first stage has no room in its inbox."""
+        now = self._now
+        items = batch.items
+        recv_ns = batch.recv_ns
+        size_bytes = batch.size_bytes
+        above: Actor | None = None
+        from_ns = now()
+        for actor, feed, stats in self._links:
+            if not actor.ready:
+                return self._hand_over(above, actor, batch, items)
+            out: list[Any] = []
+            try:
+                feed(items, recv_ns, out)
+            except Exception as error:
+                stats.taken(batch, from_ns, now(), len(out))
+                actor.break_down(batch, out, error)
+                return True
+            to_ns = now()
+            took_ns = to_ns - from_ns
+            if not stats.first_out_ns:
+                stats.note_first(from_ns, to_ns, bool(out))
+            stats.ended_ns = to_ns
+            stats.items_in += len(items)
+            stats.items_out += len(out)
+            stats.batches += 1
+            stats.bytes += size_bytes
+            stats.processing_ns += took_ns
+            if took_ns > stats.max_processing_ns:
+                stats.max_processing_ns = took_ns
+            if not out:
+                return True
+            items = out
+            from_ns = to_ns
+            above = actor
+        return self._hand_over(above, self._below, batch, items)
+
+    def _hand_over(
+        self, above: Actor | None, below: Any, batch: AnyBatch, items: list[Any]
+    ) -> bool:
+        """Give what there is to the next one; if it has no room, the one before it keeps it."""
+        if above is None:
+            taken: bool = below.push_nowait(batch)
+            return taken
+        rest = Batch(items, batch.recv_ns, batch.size_bytes)
+        if not below.push_nowait(rest):
+            above.hold(rest, below)
+        return True
+
+    async def push(self, batch: AnyBatch) -> None:
+        """Like `push_nowait`, waiting for room."""
+        await self._head.push(batch)
+
+    def close(self, error: BaseException | None) -> None:
+        """Close the chain from its head."""
+        self._head.close(error)
+
+
+def fuse(actors: list[Actor], below: Inlet, now_ns: Callable[[], int]) -> Inlet:
+    """The fastest inlet that does the same as the first actor's own."""
+    if actors and all(actor.ready for actor in actors):
+        return FusedChain(actors, below, now_ns)
+    return actors[0] if actors else below
