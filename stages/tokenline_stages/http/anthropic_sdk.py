@@ -13,8 +13,10 @@ from typing import Any
 from tokenline.errors import ConfigError, MissingKeyError
 from tokenline_stages.providers.registry import Access
 
+from .keys import find_key
 from .sdk import check_client, new_client
 
+_EXPLICIT = ("api_key", "auth_token", "credentials", "config", "profile")
 DIRECT_BASE_URL = "https://api.anthropic.com"
 
 
@@ -52,23 +54,31 @@ def make_direct_client(access: Access) -> Any:
         MissingKeyError: no key, token or profile.
     """
     import anthropic
-    from anthropic.lib.credentials import default_credentials
 
     options = dict(access.client_options)
-    if access.api_key is not None:
-        options["api_key"] = access.api_key
-    explicit = ("api_key", "auth_token", "credentials", "config", "profile")
-    named = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
-    if not (
-        any(options.get(name) for name in explicit)
-        or any(os.environ.get(name) for name in named)
-        or default_credentials() is not None
-    ):
-        raise MissingKeyError(
-            "anthropic: no API key; set ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN, pass"
-            " api_key=..., or pass your own client=..."
-        )
+    if access.api_key or not any(options.get(name) for name in _EXPLICIT):
+        key = find_key(access.api_key, "ANTHROPIC_API_KEY")
+        token = find_key(None, "ANTHROPIC_AUTH_TOKEN")
+        if key is not None:
+            options["api_key"] = key
+        elif token is not None:
+            options["auth_token"] = token
+        elif not _has_profile():
+            raise MissingKeyError(
+                "anthropic: no API key; set ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN, pass"
+                " api_key=..., or pass your own client=..."
+            )
     return _make(anthropic.AsyncAnthropic, "anthropic", access, options)
+
+
+def _has_profile() -> bool:
+    """Whether the SDK finds credentials of its own, be they usable or not."""
+    from anthropic.lib.credentials import default_credentials
+
+    try:
+        return default_credentials() is not None
+    except Exception:
+        return True
 
 
 def vertex_base_url(access: Access) -> str | None:
@@ -93,8 +103,8 @@ def make_vertex_client(access: Access) -> Any:
     import anthropic
 
     options = dict(access.client_options)
-    if access.api_key is not None:
-        options["access_token"] = access.api_key
+    if access.api_key:
+        options["access_token"] = access.api_key.strip()
     for option, variable in (
         ("region", "CLOUD_ML_REGION"),
         ("project_id", "ANTHROPIC_VERTEX_PROJECT_ID"),
@@ -128,8 +138,8 @@ def make_bedrock_client(access: Access, provider: str = "anthropic-bedrock") -> 
     import anthropic
 
     options = dict(access.client_options)
-    if access.api_key is not None:
-        options["api_key"] = access.api_key
+    if access.api_key:
+        options["api_key"] = access.api_key.strip()
     try:
         return _make(anthropic.AsyncAnthropicBedrock, provider, access, options)
     except ConfigError as error:
@@ -178,7 +188,7 @@ def naming_credentials(provider: str, cloud: str | None) -> Iterator[None]:
 
 
 def _missing_credentials(error: Exception, provider: str, cloud: str) -> MissingKeyError | None:
-    if isinstance(error, ImportError):
+    if isinstance(error, ImportError) or isinstance(error.__cause__, ImportError):
         return MissingKeyError(
             f"{provider}: signing needs a library that is not installed; install"
             f" tokenline[{cloud}], or pass your own client=..."

@@ -10,19 +10,17 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx2
-
 from tokenline.errors import ConfigError, MissingKeyError
-from tokenline.source import Request
 from tokenline_stages.providers.registry import Access
 from tokenline_stages.source import SdkSource
 
-from .openai_sdk import PATHS, make_client
-from .sdk import check_client, post_stream
+from .keys import find_key
+from .openai_sdk import PATHS, StreamingFields, json_sender, make_client
+from .sdk import check_client
 from .source_spec import SourceSpec
 
 _ENDPOINT = "AZURE_OPENAI_ENDPOINT"
@@ -46,9 +44,7 @@ class AzureAddress:
 
 
 def azure_source(
-    access: Access,
-    api: str,
-    streaming_fields: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+    access: Access, api: str, streaming_fields: StreamingFields | None = None
 ) -> SdkSource:
     """The source of one API of an Azure resource; arguments as `openai_source`.
 
@@ -56,13 +52,7 @@ def azure_source(
         ConfigError: no address, or a client of another kind.
     """
     access.need_sdk("azure")
-    path = PATHS[api]
-
-    async def send(client: Any, request: Request) -> httpx2.Response:
-        payload = request.payload
-        more = streaming_fields(payload) if streaming_fields is not None else {}
-        return await post_stream(client, path, request, body={**payload, "stream": True, **more})
-
+    send = json_sender(PATHS[api], streaming_fields)
     if access.client is not None:
         check_client(access.client, "AsyncOpenAI", "azure")
         spec = SourceSpec("azure.ai.openai", api, str(getattr(access.client, "base_url", "")))
@@ -126,16 +116,21 @@ def _make_client(address: AzureAddress, access: Access) -> Any:
 
 def _find_credential(access: Access) -> tuple[str, Any]:
     """Name and value of what the SDK takes: what is given explicitly, then its variables."""
-    given = {"api_key": access.api_key, **access.client_options}
+    given = {
+        **access.client_options,
+        "api_key": access.api_key or access.client_options.get("api_key"),
+    }
     for name in _CREDENTIALS:
-        if given.get(name):
-            return name, given[name]
-    token = os.environ.get("AZURE_OPENAI_AD_TOKEN")
-    if token:
-        return "azure_ad_token", token
-    key = os.environ.get("AZURE_OPENAI_API_KEY")
-    if key:
-        return "api_key", key
+        value = given.get(name)
+        if value:
+            return name, value.strip() if isinstance(value, str) else value
+    for name, variable in (
+        ("azure_ad_token", "AZURE_OPENAI_AD_TOKEN"),
+        ("api_key", "AZURE_OPENAI_API_KEY"),
+    ):
+        key = find_key(None, variable)
+        if key is not None:
+            return name, key
     raise MissingKeyError(
         "azure: no credentials; set AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN, pass"
         " api_key=... or client_options={'azure_ad_token_provider': ...}, or your own client=..."

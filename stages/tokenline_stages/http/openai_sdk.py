@@ -11,11 +11,15 @@ import httpx2
 from tokenline.errors import ConfigError, MissingKeyError
 from tokenline.source import Request
 from tokenline_stages.providers.registry import Access
-from tokenline_stages.source import SdkSource
+from tokenline_stages.source import SdkSource, SendRequest
 
+from .keys import find_key
 from .openai_server import OpenAIServer as OpenAIServer
 from .sdk import check_client, new_client, post_stream
 from .source_spec import SourceSpec
+
+StreamingFields = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""What a payload needs for streaming beside `stream: true`."""
 
 PATHS = {"openai.chat": "/chat/completions", "openai.responses": "/responses"}
 """Wire API to its path below the base URL."""
@@ -27,7 +31,7 @@ def openai_source(
     server: OpenAIServer,
     access: Access,
     api: str,
-    streaming_fields: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+    streaming_fields: StreamingFields | None = None,
 ) -> SdkSource:
     """The source of one API of a server.
 
@@ -43,15 +47,20 @@ def openai_source(
     base_url = _base_url(server, access)
     if access.client is not None:
         check_client(access.client, "AsyncOpenAI", server.name)
-    path = PATHS[api]
+    spec = SourceSpec(server.genai_name, api, base_url)
+    send = json_sender(PATHS[api], streaming_fields)
+    return SdkSource(spec, send, lambda: _make_client(server, access, base_url), access.client)
+
+
+def json_sender(path: str, streaming_fields: StreamingFields | None) -> SendRequest:
+    """What posts payloads to `path`, each with `stream: true` and these fields."""
 
     async def send(client: Any, request: Request) -> httpx2.Response:
         payload = request.payload
         more = streaming_fields(payload) if streaming_fields is not None else {}
         return await post_stream(client, path, request, body={**payload, "stream": True, **more})
 
-    spec = SourceSpec(server.genai_name, api, base_url)
-    return SdkSource(spec, send, lambda: _make_client(server, access, base_url), access.client)
+    return send
 
 
 def _base_url(server: OpenAIServer, access: Access) -> str:
@@ -68,7 +77,7 @@ def _base_url(server: OpenAIServer, access: Access) -> str:
 def _make_client(server: OpenAIServer, access: Access, base_url: str) -> Any:
     import openai
 
-    key = find_key(server, access)
+    key = _find_key(server, access)
     options = {name: value for name, value in access.client_options.items() if name != "api_key"}
     return make_client(
         openai.AsyncOpenAI,
@@ -94,14 +103,16 @@ def make_client(kind: Callable[..., Any], name: str, **options: Any) -> Any:
     return client
 
 
-def find_key(server: OpenAIServer, access: Access) -> Any:
+def _find_key(server: OpenAIServer, access: Access) -> Any:
     """The key of a server. Never another one's: the SDK would fall back to OpenAI's.
 
     Raises:
         MissingKeyError: none is given and the server needs one.
     """
-    given = access.api_key or access.client_options.get("api_key")
-    key = given or (os.environ.get(server.key_variable) if server.key_variable else None)
+    given = access.client_options.get("api_key")
+    if callable(given) and not access.api_key:
+        return given
+    key = find_key(access.api_key or given, server.key_variable)
     if key or not server.needs_key:
         return key or _NO_KEY
     ways = f"set {server.key_variable}, " if server.key_variable else ""

@@ -39,10 +39,11 @@ def new_client(kind: Callable[..., Any], name: str, **options: Any) -> Any:
     http_client = httpx2.AsyncClient(transport=transport, timeout=timeout)
     try:
         return kind(http_client=http_client, **options)
-    except (TypeError, ValueError) as error:
+    except Exception as error:
         closing = asyncio.ensure_future(http_client.aclose())
         closing.add_done_callback(lambda task: task.exception())
-        raise ConfigError(f"{name}: the SDK refuses client_options: {error}") from error
+        said = " ".join(str(error).split())
+        raise ConfigError(f"{name}: the SDK makes no client with these options: {said}") from error
 
 
 def check_client(client: Any, wanted: str, provider: str) -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -321,6 +323,31 @@ async def test_key_goes_where_the_provider_wants_it(label: str, header: str, val
     assert (await send(BY_LABEL[label])).headers[header] == value
 
 
+@pytest.mark.parametrize(
+    ("label", "variable"),
+    [
+        ("openai chat", "OPENAI_API_KEY"),
+        ("azure chat", "AZURE_OPENAI_API_KEY"),
+        ("anthropic", "ANTHROPIC_API_KEY"),
+        ("vertex", None),
+        ("anthropic bedrock key", None),
+        ("gemini", "GEMINI_API_KEY"),
+    ],
+)
+async def test_key_with_a_line_break_is_the_key(
+    label: str, variable: str | None, no_credentials: pytest.MonkeyPatch
+) -> None:
+    target = BY_LABEL[label]
+    key: str | None = f"{KEY}\n"
+    if variable is not None:
+        no_credentials.setenv(variable, f"{KEY}\n")
+        key = None
+    async with capture() as (url, sent), target.connect(url, api_key=key) as connection:
+        with pytest.raises(BadRequestError):
+            await read(connection, target.payload)
+    assert KEY in {value.removeprefix("Bearer ") for value in sent[0].headers.values()}
+
+
 async def test_azure_takes_a_token_provider_of_either_kind() -> None:
     async def token_later() -> str:
         return "token-1"
@@ -487,8 +514,6 @@ async def test_aws_names_the_error_in_a_header() -> None:
 @pytest.fixture
 def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> pytest.MonkeyPatch:
     """An environment without keys, profiles or metadata servers."""
-    import os
-
     prefixes = ("OPENAI_", "AZURE_", "ANTHROPIC_", "AWS_", "GOOGLE_", "GEMINI_", "CLOUD_ML_")
     keys = ("DEEPSEEK_API_KEY", "GROQ_API_KEY", "XAI_API_KEY")
     for name in list(os.environ):
@@ -566,6 +591,25 @@ async def test_missing_credentials_are_named_before_anything_is_sent(
     for variable in variables:
         assert variable in str(failure.value)
     assert "\n" not in str(failure.value)
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("label", "module", "extra"),
+    [
+        ("converse", "botocore.auth", r"tokenline\[bedrock\]"),
+        ("anthropic bedrock", "botocore.auth", r"tokenline\[bedrock\]"),
+        ("vertex", "google.auth", r"tokenline\[vertex\]"),
+    ],
+)
+async def test_missing_library_is_named(
+    label: str, module: str, extra: str, no_credentials: pytest.MonkeyPatch
+) -> None:
+    target = BY_LABEL[label]
+    no_credentials.setitem(sys.modules, module, None)
+    async with capture() as (url, sent), target.connect(url, api_key=None) as connection:
+        with pytest.raises(MissingKeyError, match=extra):
+            await read(connection, target.payload)
     assert sent == []
 
 
