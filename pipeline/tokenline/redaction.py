@@ -81,51 +81,65 @@ _NAMED = re.compile(
 )
 _AFTER_KEY = re.compile(r"key=(?P<secret>(?!\[)[^&\s\"']+)")
 
-_SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    *(
-        (name, _NAMED)
-        for name in [
-            "authorization",
-            "api_key",
-            "api-key",
-            "apikey",
-            "secret",
-            "access_key",
-            "access-key",
-            "access_token",
-            "access-token",
-            "auth_token",
-            "refresh_token",
-            "session_token",
-            "password",
-            "passwd",
-            "cookie",
-        ]
-    ),
-    ("?key=", re.compile(r"\?" + _AFTER_KEY.pattern)),
-    ("&key=", re.compile("&" + _AFTER_KEY.pattern)),
-    ("bearer ", re.compile(r"bearer\s+(?P<secret>(?=\S*\d)[\w.~+/=-]{8,})", re.IGNORECASE)),
-    ("sk-", _token("sk-", 16)),  # OpenAI, Anthropic, OpenRouter, DeepSeek ...
-    ("gsk_", _token("gsk_", 16)),  # Groq
-    ("xai-", _token("xai-", 16)),
-    ("hf_", _token("hf_", 16)),  # Hugging Face
-    ("pplx-", _token("pplx-", 16)),  # Perplexity
-    ("nvapi-", _token("nvapi-", 16)),
-    ("gh", _token("gh[opsur]_", 16)),  # GitHub
-    ("github_pat_", _token("github_pat_", 16)),
-    ("xox", _token("xox[abeprs]-", 10)),  # Slack
-    ("akia", _token("AKIA", 16, "[0-9A-Z]")),  # AWS
-    ("asia", _token("ASIA", 16, "[0-9A-Z]")),
-    ("aiza", _token("AIza", 30)),  # Google
-    ("ya29.", _token(r"ya29\.", 20)),
-    ("eyj", re.compile(_SECRET % r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*")),  # RFC 7519
-    ("://", re.compile(r"://[^/\s:@]{1,64}:(?P<secret>[^/\s@]+)@")),
+_Shape = tuple[str, re.Pattern[str]]
+
+_NAMES_IN_TEXT = (
+    *("authorization", "api_key", "api-key", "apikey", "secret", "access_key", "access-key"),
+    *("access_token", "access-token", "auth_token", "refresh_token", "session_token"),
+    *("password", "passwd", "cookie"),
+)
+_SHAPES: tuple[tuple[str, tuple[_Shape, ...]], ...] = (
     (
-        "-----begin",
-        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>.*?)(?:-----END|\Z)", re.DOTALL),
+        ":=",
+        (
+            *((name, _NAMED) for name in _NAMES_IN_TEXT),
+            ("?key=", re.compile(r"\?" + _AFTER_KEY.pattern)),
+            ("&key=", re.compile("&" + _AFTER_KEY.pattern)),
+            ("://", re.compile(r"://[^/\s:@]{1,64}:(?P<secret>[^/\s@]+)@")),
+        ),
+    ),
+    (
+        "-",
+        (
+            ("sk-", _token("sk-", 16)),  # OpenAI, Anthropic, OpenRouter, DeepSeek ...
+            ("xai-", _token("xai-", 16)),
+            ("pplx-", _token("pplx-", 16)),  # Perplexity
+            ("nvapi-", _token("nvapi-", 16)),
+            ("xox", _token("xox[abeprs]-", 10)),  # Slack
+            (
+                "-----begin",
+                re.compile(
+                    r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>.*?)(?:-----END|\Z)", re.DOTALL
+                ),
+            ),
+        ),
+    ),
+    (
+        "_",
+        (
+            ("gsk_", _token("gsk_", 16)),  # Groq
+            ("hf_", _token("hf_", 16)),  # Hugging Face
+            ("gh", _token("gh[opsur]_", 16)),  # GitHub
+            ("github_pat_", _token("github_pat_", 16)),
+        ),
+    ),
+    (
+        "",
+        (
+            (
+                "bearer ",
+                re.compile(r"bearer\s+(?P<secret>(?=\S*\d)[\w.~+/=-]{8,})", re.IGNORECASE),
+            ),
+            ("akia", _token("AKIA", 16, "[0-9A-Z]")),  # AWS
+            ("asia", _token("ASIA", 16, "[0-9A-Z]")),
+            ("aiza", _token("AIza", 30)),  # Google
+            ("ya29.", _token(r"ya29\.", 20)),
+            ("eyj", re.compile(_SECRET % r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*")),  # RFC 7519
+        ),
     ),
 )
-"""Needle in lower case, at whose place the pattern is tried; its group `secret` is hidden.
+"""Characters, one of which a text must have for the shapes beside them. A shape is a needle in
+lower case and the pattern that is tried at its place; the pattern's group `secret` is hidden.
 
 Looking for needles is many times faster than running patterns over long texts, and no single
 step holds the interpreter for long.
@@ -144,14 +158,23 @@ def hide_shapes(text: str) -> str:
     # The only letter that gets longer in lower case would shift all places after it.
     lower = text.replace("\u0130", "I").lower()
     spans: list[tuple[int, int]] = []
-    for needle, pattern in _SHAPES:
-        at = lower.find(needle)
-        while at >= 0:
-            found = pattern.match(text, at)
-            if found is not None:
-                spans.append(found.span("secret"))
-            at = lower.find(needle, found.end() if found is not None else at + 1)
+    for needed, shapes in _SHAPES:
+        if not needed or any(char in text for char in needed):
+            for needle, pattern in shapes:
+                if needle in lower:
+                    spans += _spans(text, lower, needle, pattern)
     return _without(text, spans) if spans else text
+
+
+def _spans(
+    text: str, lower: str, needle: str, pattern: re.Pattern[str]
+) -> Iterator[tuple[int, int]]:
+    at = lower.find(needle)
+    while at >= 0:
+        found = pattern.match(text, at)
+        if found is not None:
+            yield found.span("secret")
+        at = lower.find(needle, found.end() if found is not None else at + 1)
 
 
 def _without(text: str, spans: list[tuple[int, int]]) -> str:
@@ -182,14 +205,17 @@ def secret_values(data: Any, is_secret: Callable[[str], bool] = is_secret_name) 
     for _ in range(_DEEPEST):
         inner: list[Any] = []
         for item in level:
-            if isinstance(item, Mapping):
+            if isinstance(item, (dict, Mapping)):
                 for name, value in item.items():
-                    if type(value) is not str:
+                    kind = type(value)
+                    if kind is dict or kind is list:
                         inner.append(value)
-                    elif type(name) is str and is_secret(name):
+                    elif kind is str and isinstance(name, str) and is_secret(name):
                         found.update(_forms(value))
+                    elif isinstance(value, (tuple, Mapping)):
+                        inner.append(value)
             elif isinstance(item, (list, tuple)):
-                inner += item
+                inner += [each for each in item if type(each) is not str]
         if not inner:
             break
         level = inner

@@ -140,7 +140,7 @@ def as_estimator(counter: TokenCounter | UsageEstimator | None) -> UsageEstimato
         return None
     if hasattr(counter, "estimate"):
         return cast(UsageEstimator, counter)
-    return CountedUsage(cast(TokenCounter, counter))
+    return CountedUsage(counter)
 
 
 def overhead_tokens(payload: Mapping[str, Any]) -> int:

@@ -80,7 +80,9 @@ class Cleaning:
         """A copy of JSON-like data that may be kept."""
         if isinstance(data, str):
             return self.text(data)
-        if isinstance(data, Mapping):
+        if data is None or isinstance(data, (bool, float)):
+            return data
+        if isinstance(data, (dict, Mapping)):
             return self._mapping(data, depth - 1) if depth else self._left_out(data)
         if isinstance(data, (list, tuple)):
             if not depth:
@@ -88,8 +90,6 @@ class Cleaning:
             return [self.clean(value, depth - 1) for value in data]
         if isinstance(data, (bytes, bytearray)):
             return self._left_out(data)
-        if data is None or isinstance(data, (bool, float)):
-            return data
         return data if isinstance(data, int) and abs(data) < 1 << 63 else self.text(str(data))
 
     def text(self, text: str) -> str:

@@ -50,7 +50,7 @@ class TraceOptions(Options):
     max_field_bytes: int = Field(default=64 * KIB, ge=64)
     max_record_bytes: int = Field(default=1 * MIB, ge=4 * KIB)
     queue_items: int = Field(default=16_384, ge=1)
-    queue_bytes: int = Field(default=64 * MIB, ge=1)
+    queue_bytes: int = Field(default=128 * MIB, ge=1)
     batch_items: int = Field(default=64, ge=1)
     batch_wait_s: float = Field(default=0.1, ge=0)
     write_timeout_s: float = Field(default=10.0, gt=0)

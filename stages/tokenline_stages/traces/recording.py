@@ -75,8 +75,7 @@ def take(record: RunRecord, content: bool) -> Taken:
         payload = {name: value for name, value in payload.items() if _is_setting(name, value)}
     packed = _pack(payload)
     trace_id, span_id = _span_ids()
-    # The payload counts twice: packed and, through the record, as the caller's object.
-    size = _OVERHEAD_BYTES + 2 * len(packed) + record.bytes
+    size = _OVERHEAD_BYTES + len(packed) + record.bytes
     return Taken(record, packed, trace_id, span_id, size)
 
 
