@@ -1,5 +1,6 @@
 """The list of providers: names, aliases, addresses, and what docs/providers.md says of them."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,29 @@ def test_access_shows_no_secrets() -> None:
     access = Access("sk-secret", "http://h", object(), 2, {"aws_secret_key": "sk-secret"})
     assert "secret" not in repr(access)
     assert "http://h" in repr(access)
+
+
+def calls_in_the_docs() -> list[str]:
+    """Every `connect(...)` of the docs, as source."""
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    blocks = [block.partition("```")[0] for block in DOCS.read_text().split("```python\n")[1:]]
+    return [
+        ast.unparse(node)
+        for block in blocks
+        for node in ast.walk(compile(block, str(DOCS), "exec", flags))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "connect"
+    ]
+
+
+@pytest.mark.parametrize("call", calls_in_the_docs())
+def test_connections_of_the_docs_are_made(call: str) -> None:
+    if "acme" in call:
+        with pytest.raises(UnknownProviderError):
+            connect("acme")
+        return
+    names = {"connect": connect, "client": None, "get_token": lambda: "t"}
+    connection = eval(call, names)
+    assert connection.provider.name in known_providers()
 
 
 def test_tables_of_the_docs_are_current() -> None:

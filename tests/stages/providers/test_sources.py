@@ -412,11 +412,13 @@ async def test_signature_fits_what_arrived(label: str, model: str) -> None:
     assert digest in (None, hashlib.sha256(request.body).hexdigest())
 
 
-async def test_bedrock_without_a_model_is_refused() -> None:
-    target = BY_LABEL["converse"]
+@pytest.mark.parametrize("label", ["converse", "invoke", "anthropic bedrock", "vertex", "gemini"])
+async def test_payload_without_a_model_is_refused(label: str) -> None:
+    target = BY_LABEL[label]
+    unnamed = {key: x for key, x in target.payload.items() if key not in ("model", "modelId")}
     async with capture() as (url, sent), target.connect(url) as connection:
         with pytest.raises(ConfigError, match="names no model"):
-            await read(connection, {"messages": BLOCKS})
+            await read(connection, unnamed)
     assert sent == []
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 
+from tokenline.errors import ConfigError
 from tokenline.source import Request
 from tokenline_stages.http import anthropic_sdk as sdk
 from tokenline_stages.http.sdk import post_stream
@@ -39,6 +40,8 @@ def messages_source(platform: Platform, access: Access) -> SdkSource:
         body = {**request.payload, "stream": True}
         if platform.frames and "modelId" in body:
             body["model"] = body.pop("modelId")
+        if platform.cloud is not None and not isinstance(body.get("model"), str):
+            raise ConfigError(f"{platform.name}: the payload names no model; add `model`")
         with sdk.naming_credentials(platform.name, platform.cloud):
             return await post_stream(client, "/v1/messages", request, body=body)
 
