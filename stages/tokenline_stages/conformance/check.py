@@ -20,6 +20,12 @@ from .recording import Content, Recording
 from .shape import broken_promise
 from .wiring import Wiring, wire
 
+UNREADABLE = "read"
+"""The check that failed where the files of a recording cannot be read."""
+
+CUT = "cut with seed "
+"""What the checks of randomly cut bodies are called, with the seed behind it."""
+
 _OK = 200
 _ENOUGH = 3  # cuts that fail alike say no more
 _RESULT_FIELDS = (
@@ -130,7 +136,7 @@ def check_offline(recording: Recording, depth: Depth) -> tuple[Report, Prepared 
         report.api = content.api
         wiring = wire(content.api, content.provider)
     except RecordingError as error:
-        report.add("read", [("recording", "readable", str(error))])
+        report.add(UNREADABLE, [("recording", "readable", str(error))])
         return report, None
     report.not_compared = not_compared(content.expected)
     if content.status != _OK:
@@ -174,13 +180,13 @@ async def check_over_http(
 
 
 def compare(whole: Reading, other: Reading) -> Iterator[Difference]:
-    """Where two readings of the same bytes differ first; their results, if nowhere else."""
+    """How two readings of the same bytes end, and where they differ first."""
+    if type(whole.error) is not type(other.error):
+        yield "error", _described(whole.error), _described(other.error)
     for number, (expected, got) in enumerate(zip_longest(whole.events, other.events)):
         if expected != got:
             yield f"events[{number}]", expected, got
             return
-    if type(whole.error) is not type(other.error):
-        yield "error", _described(whole.error), _described(other.error)
     for name in _RESULT_FIELDS:
         expected, got = getattr(whole.result, name), getattr(other.result, name)
         if expected != got:
@@ -196,7 +202,7 @@ def _judge(content: Content, whole: Reading) -> Iterator[Difference]:
 
 def _cuts(body: bytes, depth: Depth) -> Iterator[tuple[str, Iterable[bytes]]]:
     for seed in range(depth.seeds):
-        yield f"cut with seed {seed}", cut_at_random(body, seed)
+        yield f"{CUT}{seed}", cut_at_random(body, seed)
     if len(body) <= depth.every_byte_up_to:
         yield "byte by byte", cut_everywhere(body)
 

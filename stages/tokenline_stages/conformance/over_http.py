@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -36,6 +38,23 @@ _CLIENT_OPTIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 _BASE_PATHS = MappingProxyType({"azure": "/openai/v1"})
 
 
+@contextmanager
+def _loopback_past_proxies() -> Iterator[None]:
+    """While it lasts, what is sent to this machine goes through no proxy of the environment."""
+    before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
+    hosts = [hosts for hosts in before.values() if hosts]
+    for name in before:
+        os.environ[name] = ",".join([*hosts, "127.0.0.1"])
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 class Stand:
     """A simulator that plays the recordings of a folder, and the connections to it.
 
@@ -46,9 +65,11 @@ class Stand:
         """Find the folder's recordings. Raises `RecordingError` if there are none to play."""
         self._simulator = Simulator(_PLAN, recordings=folder)
         self._connections: dict[tuple[str, str], Connection] = {}
+        self._past_proxies = _loopback_past_proxies()
 
     async def __aenter__(self) -> Self:
         await self._simulator.start()
+        self._past_proxies.__enter__()
         return self
 
     async def __aexit__(
@@ -57,6 +78,7 @@ class Stand:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._past_proxies.__exit__(kind, error, traceback)
         for connection in self._connections.values():
             await connection.aclose()
         await self._simulator.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .check import Report
+from .check import CUT, UNREADABLE, Report
 from .expectation import Failure
 
 _SHOWN_CHARS = 70
@@ -13,7 +13,9 @@ _BEFORE_CHARS = 20
 
 
 def failure_line(failure: Failure) -> str:
-    """One line: recording, field, expected, got, and which reading."""
+    """One line: recording, field, expected, got, and which reading; or why it is unreadable."""
+    if failure.check == UNREADABLE:
+        return f"{failure.recording}  {' '.join(str(failure.got).split())}"
     expected, got = _shown(failure.expected), _shown(failure.got)
     start = _first_difference(expected, got)
     return (
@@ -44,7 +46,7 @@ def _recording(report: Report) -> dict[str, Any]:
         "id": report.recording,
         "api": report.api,
         "passed": not report.failures,
-        "checks": report.checks,
+        "checks": _checks(report.checks),
         "events": report.events,
         "unknown_events": report.unknown_events,
         "not_compared": report.not_compared,
@@ -58,6 +60,12 @@ def _recording(report: Report) -> dict[str, Any]:
             for failure in report.failures
         ],
     }
+
+
+def _checks(checks: Sequence[str]) -> list[str]:
+    others = [check for check in checks if not check.startswith(CUT)]
+    cuts = len(checks) - len(others)
+    return [*others[:1], f"{cuts} random cuts", *others[1:]] if cuts else others
 
 
 def _plain(value: Any) -> Any:

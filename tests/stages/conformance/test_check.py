@@ -1,7 +1,9 @@
 """Checks find what is wrong with a reader, wherever it goes wrong."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +19,23 @@ from tokenline_stages.providers import registry
 from .conftest import HELLO, HELLO_EXPECTED, Write
 
 OFFLINE = Depth(http=False)
+DATA = Path(__file__).parents[2] / "data"
 
 
 def test_a_good_recording_passes_every_check(write: Write) -> None:
     assert check_recording(write("good", "openai.compat:nobody-knows")) == []
     assert check_recording(write("groq", "openai.compat:groq"), Depth(1, 0)) == []
+
+
+@pytest.mark.anyio
+async def test_every_known_server_over_http(write: Write) -> None:
+    found = [write(name, f"openai.compat:{name}") for name in registry.known_providers()]
+    body = (DATA / "openai_responses" / "filtered.sse").read_bytes()
+    for name in ("openai", "azure", "groq", "nobody-knows"):
+        api = f"openai.responses.compat:{name}"
+        found.append(write(f"{name}.responses", api, body=body, expected={"text": "I can"}))
+    reports = await check_all(found, Depth(0, 0))
+    assert [str(failure) for report in reports for failure in report.failures] == []
 
 
 def test_a_wrong_expectation_is_one_line_a_field(write: Write) -> None:
@@ -49,6 +63,17 @@ def test_long_values_are_shown_where_they_differ(write: Write) -> None:
     assert "aaabxddd" in str(failure)
     assert "aaabcddd" in str(failure)
     assert len(str(failure)) < 250
+
+
+def test_a_proxy_of_the_environment_is_not_used(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "example.org")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert check_recording(write(), Depth(0, 0)) == []
+    assert os.environ["no_proxy"] == "example.org"
+    assert "NO_PROXY" not in os.environ
 
 
 def test_an_http_error_is_read_over_http(write: Write) -> None:
