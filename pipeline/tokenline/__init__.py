@@ -22,10 +22,14 @@ from .errors import AuthenticationError as AuthenticationError
 from .errors import BadRequestError as BadRequestError
 from .errors import ConfigError as ConfigError
 from .errors import ConnectError as ConnectError
+from .errors import ConnectTimeoutError as ConnectTimeoutError
 from .errors import ContentFilterError as ContentFilterError
 from .errors import ContextOverflowError as ContextOverflowError
 from .errors import CreditsError as CreditsError
 from .errors import EmptyResponseError as EmptyResponseError
+from .errors import FirstTokenTimeoutError as FirstTokenTimeoutError
+from .errors import HeadersTimeoutError as HeadersTimeoutError
+from .errors import IdleTimeoutError as IdleTimeoutError
 from .errors import LimitExceededError as LimitExceededError
 from .errors import MalformedStreamError as MalformedStreamError
 from .errors import MissingKeyError as MissingKeyError
@@ -39,10 +43,12 @@ from .errors import RateLimitError as RateLimitError
 from .errors import RunCancelledError as RunCancelledError
 from .errors import ServerError as ServerError
 from .errors import StageFailedError as StageFailedError
+from .errors import StallTimeoutError as StallTimeoutError
 from .errors import StreamCutError as StreamCutError
 from .errors import StreamError as StreamError
 from .errors import StreamTimeoutError as StreamTimeoutError
 from .errors import TokenlineError as TokenlineError
+from .errors import TotalTimeoutError as TotalTimeoutError
 from .errors import UnknownEventError as UnknownEventError
 from .errors import UnknownProviderError as UnknownProviderError
 from .errors import UsageError as UsageError
@@ -74,6 +80,8 @@ from .events import ToolKind as ToolKind
 from .events import UnknownEvent as UnknownEvent
 from .events import Usage as Usage
 from .events import UsageUpdate as UsageUpdate
+from .limiter import Bounds as Bounds
+from .limiter import Limiter as Limiter
 from .options import Capacity as Capacity
 from .options import Execution as Execution
 from .options import Limits as Limits
@@ -81,6 +89,13 @@ from .options import Overflow as Overflow
 from .options import RunOptions as RunOptions
 from .pipeline import Branch as Branch
 from .pipeline import Pipeline as Pipeline
+from .pipeline import Route as Route
+from .policy import AfterCommit as AfterCommit
+from .policy import HedgePolicy as HedgePolicy
+from .policy import Leaving as Leaving
+from .policy import OnLeave as OnLeave
+from .policy import RetryPolicy as RetryPolicy
+from .policy import Timeouts as Timeouts
 from .record import Outcome as Outcome
 from .record import RunInfo as RunInfo
 from .record import RunRecord as RunRecord
@@ -98,3 +113,4 @@ from .stage import Stage as Stage
 from .stage import StageSpec as StageSpec
 from .stage import Step as Step
 from .stage import StepContext as StepContext
+from .supervisor import wait_detached as wait_detached

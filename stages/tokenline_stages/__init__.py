@@ -10,9 +10,12 @@
 `connect("openai")` puts them together; `replay` makes the next request's message of a result.
 """
 
+from tokenline.telemetry.content import add_prompt_reader as _add_prompt_reader
+
 from .accumulator import Accumulator as Accumulator
 from .accumulator import accumulator as accumulator
 from .connection import Connection as Connection
+from .connection import Fallback as Fallback
 from .connection import build_pipeline as build_pipeline
 from .connection import connect as connect
 from .consumer import consumer as consumer
@@ -32,3 +35,5 @@ from .replay import to_anthropic_message as to_anthropic_message
 from .replay import to_openai_chat_message as to_openai_chat_message
 from .replay import to_openai_responses_items as to_openai_responses_items
 from .trace_emitter import TraceEmitter as TraceEmitter
+
+_add_prompt_reader("tokenline_stages.prompts:read_prompt")

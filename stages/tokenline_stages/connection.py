@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from tokenline.builder import PipelineBuilder
 from tokenline.estimate import UsageEstimator
+from tokenline.limiter import Limiter
 from tokenline.options import Capacity, RunOptions
-from tokenline.pipeline import Pipeline
+from tokenline.pipeline import Pipeline, Route
+from tokenline.policy import RetryPolicy
 from tokenline.run import Run
 from tokenline.telemetry.hook import Telemetry
 
@@ -31,6 +34,8 @@ def build_pipeline(
     options: RunOptions | None = None,
     consumer_capacity: Capacity | None = None,
     usage_estimator: UsageEstimator | None = None,
+    limiter: Limiter | None = None,
+    fallbacks: Sequence[Route] = (),
 ) -> Pipeline:
     """The standard pipeline of one wire API: every stage in its place."""
     source = api.source(access)
@@ -42,12 +47,36 @@ def build_pipeline(
         .fan_out(consumer(consumer_capacity), accumulator(source.provider))
         .options(options or RunOptions())
         .estimate_usage(usage_estimator)
+        .fall_back(*fallbacks)
     )
+    if limiter is not None:
+        builder.limit(limiter)
+    if api.continue_from is not None:
+        builder.continue_with(api.continue_from)
     if telemetry is None:
         from tokenline.telemetry import default_telemetry
 
         telemetry = default_telemetry()
     return builder.trace(telemetry).build()
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Where to turn when a provider fails before it delivered anything.
+
+    Attributes:
+        connection: the other provider, or the same one elsewhere.
+        payload: makes its payload of the request's: another model name, another form.
+    """
+
+    connection: Connection
+    payload: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+
+    def route(self, payload: Mapping[str, Any]) -> Route:
+        """The way such a request takes there."""
+        wanted = payload if self.payload is None else self.payload(payload)
+        own = self.connection.pipeline(wanted or None).routes[0]
+        return replace(own, payload=self.payload)
 
 
 class Connection:
@@ -68,7 +97,11 @@ class Connection:
         usage_estimator: UsageEstimator | None = None,
         *,
         close_traces: bool = False,
+        limiter: Limiter | None = None,
+        fallbacks: Sequence[Fallback] = (),
     ) -> None:
+        self._limiter = limiter
+        self._fallbacks = tuple(fallbacks)
         self.provider = provider
         self.traces = traces
         """Where records of runs go, if anywhere."""
@@ -105,6 +138,8 @@ class Connection:
                 telemetry=self._trace_emitter(),
                 options=self._options,
                 usage_estimator=self._usage_estimator,
+                limiter=self._limiter,
+                fallbacks=[fallback.route(payload or {}) for fallback in self._fallbacks],
             )
             self._pipelines[api.name] = known
         return known
@@ -142,10 +177,12 @@ def connect(
     client: Any | None = None,
     max_retries: int = 2,
     client_options: Mapping[str, Any] | None = None,
-    direct: bool = False,
+    direct: bool | None = None,
     api: str | None = None,
     telemetry: Telemetry | None = None,
     options: RunOptions | None = None,
+    fallbacks: Sequence[Fallback] = (),
+    limiter: Limiter | None = None,
     traces: TraceStore | Target | None = None,
     token_counter: TokenCounter | UsageEstimator | None = None,
 ) -> Connection:
@@ -159,12 +196,14 @@ def connect(
         max_retries: how often the SDK may retry to open a stream.
         client_options: further arguments of the SDK's client: `aws_region`, `project_id`,
             `api_version`, `default_headers` ...
-        direct: send requests without the SDK, where a key is all they need: faster, and without
-            the SDK's own retries.
+        direct: send requests without the SDK: less CPU, no SDK import. By default wherever a key
+            is all they need, there is no proxy, and no client of yours; False for the SDK.
         api: use this wire API for every payload, instead of going by the payload's shape.
         telemetry: where runs report; by default your OpenTelemetry providers if you set any,
             else the standard `OTEL_EXPORTER_OTLP_*` variables, else nowhere.
-        options: limits and modes.
+        options: limits, time limits, retries, hedging and modes.
+        fallbacks: where to turn, in order, when the attempts here are used up.
+        limiter: bounds shared with other connections.
         traces: keeps a record of every run: a `tokenline_stages.traces.TraceStore`, or where to
             put records: a file (`traces.db`, `traces.jsonl`), a database URL, a function.
         token_counter: counts tokens where the server reports none; the counts are marked as
@@ -174,7 +213,9 @@ def connect(
         UnknownProviderError: no such provider; the message lists the known ones.
         ConfigError: the provider has no API of that name, or no traces can be kept there.
     """
-    access = Access(api_key, base_url, client, max_retries, dict(client_options or {}), direct)
+    access = Access(api_key, base_url, client, 0, dict(client_options or {}), direct)
+    if options is None:
+        options = RunOptions(retry=RetryPolicy(attempts=max_retries + 1))
     found, estimator = provider(name), as_estimator(token_counter)
     store = _trace_store(traces, estimator)
     return Connection(
@@ -186,6 +227,8 @@ def connect(
         store,
         estimator,
         close_traces=store is not traces,
+        limiter=limiter,
+        fallbacks=fallbacks,
     )
 
 

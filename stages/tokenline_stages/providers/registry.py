@@ -13,11 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tokenline.builder import ContinueFrom
 from tokenline.errors import ConfigError, UnknownProviderError, UsageError
 from tokenline.source import Source
 from tokenline.stage import Stage
+
+if TYPE_CHECKING:
+    from tokenline_stages.direct import DirectSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +32,36 @@ class Access:
         api_key: the key. It is kept out of `repr`.
         base_url: where requests go.
         client: the user's own SDK client; used as it is and never closed.
-        max_retries: how often the SDK may retry to open the stream.
+        max_retries: how often the SDK itself may retry to open the stream; 0 leaves it to the
+            run's `RetryPolicy`, where it shows.
         client_options: further arguments of the SDK's client (`aws_region`, `project_id`,
             `api_version`, `default_headers` ...). They are kept out of `repr`.
-        direct: send requests without the SDK, where a key is all they need.
+        direct: send requests without the SDK: True, False, or None where that can be done.
     """
 
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
     client: Any | None = field(default=None, repr=False)
-    max_retries: int = 2
+    max_retries: int = 0
     client_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    direct: bool = False
+    direct: bool | None = None
+
+    def choose(self, direct: Callable[[], DirectSource], sdk: Callable[[], Source]) -> Source:
+        """The direct source where it can do what is asked, else the SDK's.
+
+        Unless `direct` says which: the SDK makes the requests for a user's own client, for
+        client options, and where the environment sets a proxy.
+
+        Raises:
+            ConfigError: no address, or `direct=True` beside what only the SDK can do.
+        """
+        if self.direct:
+            self.need_no_sdk("direct=True")
+            return direct()
+        if self.direct is False or self.client is not None or self.client_options:
+            return sdk()
+        source = direct()
+        return source if source.applies else sdk()
 
     def need_sdk(self, name: str) -> None:
         """Raise `ConfigError` if requests to a provider that only its SDK reaches are direct."""
@@ -65,6 +87,7 @@ class Api:
         normalizer: wire items to events.
         accepts: whether a payload is for this API; the first that says yes is taken.
         payload: what such a payload has, in words, for messages.
+        continue_from: see `tokenline.pipeline.Route.continue_from`.
     """
 
     name: str
@@ -73,6 +96,7 @@ class Api:
     normalizer: Callable[[], Stage[Any, Any]]
     accepts: Callable[[Mapping[str, Any]], bool] = lambda payload: True
     payload: str = "any fields"
+    continue_from: ContinueFrom | None = None
 
 
 def has(*names: str) -> Callable[[Mapping[str, Any]], bool]:

@@ -13,6 +13,7 @@ from tokenline_stages.providers.registry import Access, Api, has
 
 from .normalizer import MessagesNormalizer
 from .platforms import DIRECT, Platform
+from .prefill import continue_messages
 from .structs import MessagesWire
 from .wire import decode, decode_frame
 
@@ -29,14 +30,17 @@ def messages_api(
     name = platform.genai_name
 
     def source(access: Access) -> Source:
-        if access.direct and platform is DIRECT:
-            from .direct_source import direct_messages_source
+        def sdk() -> Source:
+            from .source import messages_source
 
-            return direct_messages_source(access)
-        from .source import messages_source
+            return messages_source(platform, access)
 
-        access.need_sdk(platform.name)
-        return messages_source(platform, access)
+        if platform is not DIRECT:
+            access.need_sdk(platform.name)
+            return sdk()
+        from .direct_source import direct_messages_source
+
+        return access.choose(lambda: direct_messages_source(access), sdk)
 
     def parser() -> Stage[Any, Any]:
         if platform.frames:
@@ -52,4 +56,5 @@ def messages_api(
         ),
         accepts=accepts or has("messages"),
         payload="`messages`",
+        continue_from=continue_messages,
     )

@@ -33,13 +33,16 @@ def chat_api(provider: str) -> Api:
     name = quirks.genai_name
 
     def source(access: Access) -> Source:
-        if access.direct and provider != "azure":
-            from .direct_source import direct_chat_source
+        def sdk() -> Source:
+            from .source import chat_source
 
-            return direct_chat_source(server, quirks, access)
-        from .source import chat_source
+            return chat_source(server, quirks, access)
 
-        return chat_source(server, quirks, access)
+        if provider == "azure":
+            return sdk()
+        from .direct_source import direct_chat_source
+
+        return access.choose(lambda: direct_chat_source(server, quirks, access), sdk)
 
     return Api(
         name="openai.chat",

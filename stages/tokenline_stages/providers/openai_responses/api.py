@@ -21,13 +21,16 @@ def responses_api(server: OpenAIServer) -> Api:
     name = server.genai_name
 
     def source(access: Access) -> Source:
-        if access.direct and server.name != "azure":
-            from .direct_source import direct_responses_source
+        def sdk() -> Source:
+            from .source import responses_source
 
-            return direct_responses_source(server, access)
-        from .source import responses_source
+            return responses_source(server, access)
 
-        return responses_source(server, access)
+        if server.name == "azure":
+            return sdk()
+        from .direct_source import direct_responses_source
+
+        return access.choose(lambda: direct_responses_source(server, access), sdk)
 
     return Api(
         name="openai.responses",
