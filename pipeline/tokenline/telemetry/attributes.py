@@ -51,6 +51,13 @@ USAGE_REASONING_OUTPUT_TOKENS = "gen_ai.usage.reasoning.output_tokens"
 TOKEN_TYPE = "gen_ai.token.type"
 TOKEN_MODALITY = "gen_ai.token.modality"
 
+# GenAI: content, opt-in, and the log record that carries it
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
+TOOL_DEFINITIONS = "gen_ai.tool.definitions"
+INFERENCE_DETAILS_EVENT = "gen_ai.client.inference.operation.details"
+
 # Stable conventions: https://opentelemetry.io/docs/specs/semconv/registry/attributes/
 ERROR_TYPE = "error.type"
 SERVER_ADDRESS = "server.address"
@@ -95,6 +102,7 @@ ERROR_CODE = "tokenline.error.code"
 ERROR_STATUS = "tokenline.error.status"
 ERROR_STAGE = "tokenline.error.stage"
 ERROR_REQUEST_ID = "tokenline.error.request_id"
+CONTENT_TRUNCATED = "tokenline.content.truncated"
 TAG_PREFIX = "tokenline.tag."
 
 # Attempt spans

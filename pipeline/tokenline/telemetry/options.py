@@ -4,9 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from tokenline.options import Options
+from tokenline.options import KIB, Options
 
 from .attributes import SemconvName
+from .content import ContentMode, Redact
 
 StageDetail = Literal["always", "slow_or_error", "sample", "attributes", "off"]
 Alias = Literal["langfuse", "langsmith", "phoenix", "signoz"]
@@ -29,6 +30,14 @@ class TelemetryOptions(Options):
         aliases: back-ends whose own words for the first token are set too.
         metrics: record metrics if there is a meter provider.
         stage_metrics: record the metrics of each stage too.
+        content: where prompts and answers go: nowhere, on the request span, in a log record, or
+            both. None follows `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`
+            (`NO_CONTENT`, `SPAN_ONLY`, `EVENT_ONLY`, `SPAN_AND_EVENT`), by default nowhere.
+        max_content_bytes: largest attribute of content; the oldest messages are cut first and
+            `tokenline.content.truncated` is set.
+        redact: gives what may be kept of a run's content. It is called before any sink, with the
+            content and the run's `RunInfo`; if it fails nothing is kept. What looks like a key or
+            a token is hidden with and without it.
         queue_capacity: most finished runs that wait for their stage spans and metrics; a run
             that finds no room is counted in `tokenline.telemetry.dropped`.
     """
@@ -42,4 +51,7 @@ class TelemetryOptions(Options):
     aliases: frozenset[Alias] = frozenset({"langfuse", "langsmith", "phoenix", "signoz"})
     metrics: bool = True
     stage_metrics: bool = True
+    content: ContentMode | None = None
+    max_content_bytes: int = Field(default=32 * KIB, ge=KIB)
+    redact: Redact | None = None
     queue_capacity: int = Field(default=2048, ge=1)

@@ -10,6 +10,7 @@ get a copy of it in which the request span is current.
 import logging
 
 from opentelemetry import metrics, trace
+from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Tracer, TracerProvider
 
@@ -40,6 +41,8 @@ class OTelTelemetry:
         tracer_provider: where spans go; None for the global one.
         meter_provider: where metrics go; None for the global one.
         options: what is emitted.
+        logger_provider: where log records with content go, if they are asked for; None for the
+            global one.
     """
 
     def __init__(
@@ -47,8 +50,9 @@ class OTelTelemetry:
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         options: TelemetryOptions | None = None,
+        logger_provider: LoggerProvider | None = None,
     ) -> None:
-        self._reporting = Reporting(options or TelemetryOptions())
+        self._reporting = Reporting(options or TelemetryOptions(), logger_provider)
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
         self._tracer_from: TracerProvider | None = None
@@ -124,7 +128,8 @@ class OTelTelemetry:
         return self._instruments
 
     def _current_outlets(self) -> list[Outlet]:
-        for provider in (self._tracer_from, self._instruments_from):
+        logs = self._reporting.events.provider if self._reporting.content.as_events else None
+        for provider in (self._tracer_from, self._instruments_from, logs):
             known = any(outlet.provider is provider for outlet in self._outlets)
             if provider is not None and is_real(provider) and not known:
                 self._outlets.append(Outlet(provider))

@@ -8,7 +8,7 @@ from .deadline import DaemonThread, wait_all
 def is_real(api_object: object) -> bool:
     """Whether a provider, tracer or meter does anything: the API's own classes only stand in."""
     return not type(api_object).__module__.startswith(
-        ("opentelemetry.trace", "opentelemetry.metrics")
+        ("opentelemetry.trace", "opentelemetry.metrics", "opentelemetry._logs")
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
+from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
@@ -17,6 +18,7 @@ from opentelemetry.trace import NoOpTracerProvider, TracerProvider
 
 from tokenline.errors import ConfigError
 
+from .content import has_events
 from .deadline import Countdown
 from .options import TelemetryOptions
 from .otel import OTelTelemetry
@@ -45,10 +47,11 @@ class OwnTelemetry(OTelTelemetry):
     """
 
     def __init__(self, target: Target, options: TelemetryOptions, exit_timeout_s: float) -> None:
-        tracer_provider, meter_provider = _providers(target)
-        super().__init__(tracer_provider, meter_provider, options)
-        self._own = [Outlet(tracer_provider), Outlet(meter_provider)]
-        self._open = not isinstance(tracer_provider, NoOpTracerProvider)
+        made = _Providers.of(target, with_logs=has_events(options.content))
+        super().__init__(made.tracers, made.meters, options, made.loggers)
+        providers = (made.tracers, made.meters, made.loggers)
+        self._own = [Outlet(provider) for provider in providers if provider is not None]
+        self._open = not isinstance(made.tracers, NoOpTracerProvider)
         if self._open:
             for outlet in self._own:
                 outlet.thread.start()
@@ -75,21 +78,42 @@ class OwnTelemetry(OTelTelemetry):
         return self._own if self._open else []
 
 
-def _providers(target: Target) -> tuple[TracerProvider, MeterProvider]:
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return NoOpTracerProvider(), NoOpMeterProvider()
-    span_exporters = list(_exporters("traces", target))
-    metric_exporters = list(_exporters("metrics", target))
-    resource = Resource.create({"service.name": target.service_name} if target.service_name else {})
-    # The SDK's own exit handlers wait for up to 30 s each; ours has a deadline.
-    tracer_provider = SdkTracerProvider(resource=resource, shutdown_on_exit=False)
-    for make in span_exporters:
-        tracer_provider.add_span_processor(
-            BatchSpanProcessor(make(), max_export_batch_size=_batch_spans())
-        )
-    readers = [_reader(make) for make in metric_exporters]
-    meter_provider = SdkMeterProvider(readers, resource=resource, shutdown_on_exit=False)
-    return tracer_provider, meter_provider
+@dataclass(frozen=True, slots=True)
+class _Providers:
+    """What a target is reached through."""
+
+    tracers: TracerProvider
+    meters: MeterProvider
+    loggers: LoggerProvider | None = None
+
+    @classmethod
+    def of(cls, target: Target, *, with_logs: bool) -> "_Providers":
+        """The providers for a target; all exporters are looked for before one is made."""
+        if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            return cls(NoOpTracerProvider(), NoOpMeterProvider())
+        spans, metrics = list(_exporters("traces", target)), list(_exporters("metrics", target))
+        logs = list(_exporters("logs", target)) if with_logs else []
+        named = {"service.name": target.service_name} if target.service_name else {}
+        resource = Resource.create(named)
+        # The SDK's own exit handlers wait for up to 30 s each; ours has a deadline.
+        tracers = SdkTracerProvider(resource=resource, shutdown_on_exit=False)
+        for make in spans:
+            tracers.add_span_processor(
+                BatchSpanProcessor(make(), max_export_batch_size=_batch_spans())
+            )
+        readers = [_reader(make) for make in metrics]
+        meters = SdkMeterProvider(readers, resource=resource, shutdown_on_exit=False)
+        return cls(tracers, meters, _loggers(logs, resource) if logs else None)
+
+
+def _loggers(makers: list[Callable[[], Any]], resource: Resource) -> LoggerProvider:
+    from opentelemetry.sdk._logs import LoggerProvider as SdkLoggerProvider
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+
+    loggers = SdkLoggerProvider(resource=resource, shutdown_on_exit=False)
+    for make in makers:
+        loggers.add_log_record_processor(BatchLogRecordProcessor(make()))
+    return loggers
 
 
 def _batch_spans() -> int | None:
@@ -126,7 +150,7 @@ def _has_endpoint(signal: str, target: Target) -> bool:
     """False where an endpoint is named for the other signal alone: this one has nowhere to go."""
     named = {
         scope
-        for scope in ("", "TRACES_", "METRICS_")
+        for scope in ("", "TRACES_", "METRICS_", "LOGS_")
         if os.environ.get(f"OTEL_EXPORTER_OTLP_{scope}ENDPOINT")
     }
     wanted = {"", f"{signal.upper()}_"}

@@ -4,11 +4,15 @@ import contextvars
 from itertools import count
 
 from opentelemetry import context as otel_context
+from opentelemetry._logs import LoggerProvider
 
 from tokenline.record import Outcome, RunRecord
 
 from .attributes import SEMCONV
+from .content import content_mode
+from .content_capture import ContentCapture
 from .emitter import Emitter
+from .events import Events
 from .options import TelemetryOptions
 from .suppression import suppression_values
 
@@ -19,12 +23,19 @@ class Reporting:
     Attributes:
         options: what is emitted.
         semconv: the names of the chosen conventions.
+        content: what is captured of prompts and answers.
+        events: where log records go.
         emitter: makes stage spans and metrics off the streams' path.
     """
 
-    def __init__(self, options: TelemetryOptions) -> None:
+    def __init__(
+        self, options: TelemetryOptions, logger_provider: LoggerProvider | None = None
+    ) -> None:
         self.options = options
         self.semconv = SEMCONV[options.semconv]
+        mode = content_mode(options.content)
+        self.content = ContentCapture(mode, options.max_content_bytes, options.redact)
+        self.events = Events(logger_provider, self.semconv)
         self.emitter = Emitter(options.queue_capacity)
         self._runs = count()
 
@@ -34,6 +45,12 @@ class Reporting:
         context = contextvars.copy_context()
         context.run(otel_context.attach, otel_context.Context({**request_context, **values}))
         return context
+
+    def wants_content(self, recording: bool) -> bool:
+        """Whether the content of a run, whose span is recorded or not, goes anywhere."""
+        if recording and self.content.on_spans:
+            return True
+        return self.content.as_events and self.events.provider is not None
 
     def wants_stage_spans(self, record: RunRecord) -> bool:
         """Whether the run gets a span for each stage, by `TelemetryOptions.stages`."""

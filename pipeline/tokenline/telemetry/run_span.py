@@ -11,6 +11,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_
 from tokenline.record import AttemptRecord, Outcome, RunInfo, RunRecord, StageRecord
 
 from . import attributes as names
+from .content_capture import Captured
 from .metrics import Instruments, LiveStream
 from .report import Report, report_of
 from .reporting import Reporting
@@ -92,10 +93,12 @@ class OTelRunSpan:
         stage_spans = recording and self._reporting.wants_stage_spans(record)
         work = self._report(record, stage_spans)
         # An abandoned run may be ended by the garbage collector, in the middle of anything, and
-        # span processors take locks: its request span is ended from the queue as well.
-        late = record.outcome is Outcome.ABANDONED
+        # span processors take locks: its request span is ended from the queue as well. So is one
+        # with content, whose JSON may take a millisecond.
+        content = self._reporting.wants_content(recording)
+        late = content or record.outcome is Outcome.ABANDONED
         if late:
-            work = chain(self._late_root(record), work)
+            work = chain(self._late_root(record, content), work)
         else:
             self._end_root(record)
         if not (late or stage_spans or self._instruments is not None):
@@ -110,16 +113,29 @@ class OTelRunSpan:
             self._instruments.dropped_metrics += 1
             self._instruments.dropped_traces += stage_spans
 
-    def _late_root(self, record: RunRecord) -> Iterator[None]:
-        self._end_root(record)
+    def _late_root(self, record: RunRecord, with_content: bool) -> Iterator[None]:
+        captured = self._capture(record) if with_content else None
         yield
+        self._end_root(record, captured)
+        yield
+        if captured is not None and self._reporting.content.as_events:
+            self._reporting.events.emit(record, captured, self._context)
 
-    def _end_root(self, record: RunRecord) -> None:
+    def _capture(self, record: RunRecord) -> Captured | None:
+        try:
+            return self._reporting.content.capture(record)
+        except Exception:
+            _logger.warning("the content of a run could not be captured", exc_info=True)
+            return None
+
+    def _end_root(self, record: RunRecord, captured: Captured | None = None) -> None:
         root = self._root
         if root is None:
             return
         if root.is_recording():
             self._describe(root, record)
+            if captured is not None and self._reporting.content.on_spans:
+                root.set_attributes(captured.span_attributes())
         ended_ns = max(record.timings.ended_ns, record.info.started_ns)
         root.end(record.info.wall_ns(ended_ns))
 

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
@@ -100,6 +101,7 @@ class Collector:
     def __init__(self) -> None:
         self.traces: list[ExportTraceServiceRequest] = []
         self.metrics: list[ExportMetricsServiceRequest] = []
+        self.logs: list[ExportLogsServiceRequest] = []
         self.headers: list[dict[str, str]] = []
         collector = self
 
@@ -122,6 +124,8 @@ class Collector:
             self.traces.append(ExportTraceServiceRequest.FromString(body))
         elif request.path == "/v1/metrics":
             self.metrics.append(ExportMetricsServiceRequest.FromString(body))
+        elif request.path == "/v1/logs":
+            self.logs.append(ExportLogsServiceRequest.FromString(body))
         request.send_response(200)
         request.send_header("content-length", "0")
         request.end_headers()

@@ -10,6 +10,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from tests.pipeline.telemetry.conftest import Collector
 from tests.pipeline.telemetry.factory import run_info, run_record, wall
 from tokenline.record import Outcome
+from tokenline.result import Result, TextPart
 from tokenline.telemetry import TelemetryOptions, configure
 
 pytestmark = pytest.mark.usefixtures("no_otel_variables")
@@ -156,3 +157,38 @@ def test_batches_are_small(collector: Collector) -> None:
     ]
     assert sum(sizes) == 200
     assert max(sizes) <= 64
+
+
+def test_content_as_a_log_record(
+    collector: Collector, no_otel_variables: pytest.MonkeyPatch
+) -> None:
+    no_otel_variables.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "EVENT_ONLY")
+    telemetry = configure(endpoint=collector.endpoint, service_name="test")
+    result = Result(message_id="msg_1", outcome=Outcome.OK, content=(TextPart(text="Bonjour"),))
+    telemetry.start(run_info()).end(run_record(result=result))
+    assert telemetry.shutdown(5.0)
+    (record,) = [
+        record
+        for export in collector.logs
+        for resource in export.resource_logs
+        for scope in resource.scope_logs
+        for record in scope.log_records
+    ]
+    root = spans_of(collector)[NAME]
+    assert record.event_name == "gen_ai.client.inference.operation.details"
+    assert (record.trace_id, record.span_id) == (root.trace_id, root.span_id)
+    (messages,) = [pair for pair in record.attributes if pair.key == "gen_ai.output.messages"]
+    fields = {
+        pair.key: pair.value for pair in messages.value.array_value.values[0].kvlist_value.values
+    }
+    assert fields["role"].string_value == "assistant"
+    (part,) = fields["parts"].array_value.values
+    assert {pair.key: pair.value.string_value for pair in part.kvlist_value.values} == {
+        "type": "text",
+        "content": "Bonjour",
+    }
+    assert "gen_ai.output.messages" not in attributes(root.attributes)
+
+
+def test_no_logs_without_content(exported: Collector) -> None:
+    assert exported.logs == []
