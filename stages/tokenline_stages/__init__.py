@@ -37,3 +37,5 @@ from .replay import to_openai_responses_items as to_openai_responses_items
 from .trace_emitter import TraceEmitter as TraceEmitter
 
 _add_prompt_reader("tokenline_stages.prompts:read_prompt")
+
+_add_prompt_reader("tokenline_stages.prompts:read_prompt")
