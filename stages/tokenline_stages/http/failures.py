@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ssl
 
-from tokenline.errors import ConnectError, StreamTimeoutError
+from tokenline.errors import ConnectError, ConnectTimeoutError
 
 
-def connect_timeout(provider: str, where: str) -> StreamTimeoutError:
+def connect_timeout(provider: str, where: str) -> ConnectTimeoutError:
     """No connection in time."""
-    return StreamTimeoutError(
+    return ConnectTimeoutError(
         f"{provider}: no connection to {where} in time; check that the server runs and can be"
         " reached",
         provider=provider,
