@@ -147,19 +147,21 @@ def _events_of(result: Result, choice: int) -> Iterator[Event]:
         if answer.index != choice:
             continue
         for part in answer.content:
-            yield from _events_of_part(part, stamp, choice)
+            yield from _events_of_part(part, stamp, choice, result.outcome is not None)
         if answer.finish_reason is not None:
             raw = answer.raw_finish_reason or ""
             yield Finish(*stamp, answer.finish_reason, raw, choice)
 
 
-def _events_of_part(part: Part, stamp: tuple[int, int, str], choice: int) -> Iterator[Event]:
+def _events_of_part(
+    part: Part, stamp: tuple[int, int, str], choice: int, is_over: bool
+) -> Iterator[Event]:
     number = part.part
     if isinstance(part, ToolCall):
         call = (part.id, part.name)
         yield ToolCallStart(*stamp, number, *call, part.kind, choice)
         yield ToolCallDelta(*stamp, number, *call, part.arguments, choice)
-        if part.complete:
+        if part.complete or is_over:
             yield ToolCallEnd(*stamp, number, *call, part.complete, choice)
     elif isinstance(part, ReasoningPart):
         yield PartStart(*stamp, number, PartKind.REASONING, choice, part.kind)

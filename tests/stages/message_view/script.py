@@ -133,7 +133,7 @@ def fold(events: Iterable[Event]) -> Result:
 
 def recut(events: Iterable[Event], sizes: Sequence[int]) -> Iterator[Event]:
     """The same response in fragments of other sizes."""
-    texts = {TextDelta: "text", ReasoningDelta: "text", ToolCallDelta: "arguments"}
+    texts: dict[type, str] = {TextDelta: "text", ReasoningDelta: "text", ToolCallDelta: "arguments"}
     joined: list[Any] = []
     for event in events:
         field = texts.get(type(event))

@@ -12,7 +12,11 @@ from tokenline_stages.message_view import ArgumentsView, GrowingArguments
 
 cuts = st.lists(st.integers(1, 9), min_size=1, max_size=10)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )

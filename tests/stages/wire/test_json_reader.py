@@ -29,7 +29,8 @@ json_like = st.text(st.sampled_from('{}[]",:\\ntrue1-.0eE uaf9\n\t'), max_size=3
 
 def pieces(text: str, sizes: list[int]) -> list[str]:
     """`text` cut into pieces of these sizes, again and again."""
-    out, at = [], 0
+    out: list[str] = []
+    at = 0
     for size in itertools.cycle(sizes):
         if at >= len(text):
             return out
