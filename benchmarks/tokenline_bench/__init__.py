@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .config import Search as Search
     from .config import Synthetic as Synthetic
     from .config import TimedTrace as TimedTrace
+    from .output.save import Files as Files
     from .output.save import save_report as save_report
     from .recorder import record_cassette as record_cassette
     from .report import Report as Report
@@ -49,6 +50,7 @@ _PLACES = {
     "Search": "config",
     "Synthetic": "config",
     "TimedTrace": "config",
+    "Files": "output.save",
     "save_report": "output.save",
     "record_cassette": "recorder",
     "Report": "report",

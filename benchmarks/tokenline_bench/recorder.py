@@ -14,6 +14,8 @@ from typing import Any
 from tokenline.errors import ConfigError
 from tokenline.run import Run
 from tokenline.source import ByteStream, Request, Source
+from tokenline_bench.work.conversation import Message
+from tokenline_bench.work.payloads import payload_form
 from tokenline_stages.connection import build_pipeline
 from tokenline_stages.providers.registry import Access, Api, provider
 from tokenline_stages.simulator import CassetteHead, CassetteWriter, RecordedRequest
@@ -138,6 +140,22 @@ def recorded_run(
     found = known.api_named(api) if api else known.api_for(payload)
     pipeline = build_pipeline(known.name, _recording(found, path), access or Access())
     return pipeline.run(payload, headers=headers)
+
+
+def prompt_payload(
+    name: str, model: str, prompt: str, *, api: str | None = None, max_tokens: int | None = None
+) -> dict[str, Any]:
+    """A request body with one prompt, in the form of a provider's API.
+
+    Raises:
+        ConfigError: no such provider or API, or an empty prompt.
+    """
+    if not prompt.strip():
+        raise ConfigError("the prompt is empty; give some text")
+    known = provider(name)
+    found = known.api_named(api) if api else known.apis[0]
+    form = payload_form(found.name, known.name)
+    return form(model, [Message("user", prompt)], max_tokens)
 
 
 async def record_cassette(

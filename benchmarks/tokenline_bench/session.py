@@ -96,7 +96,7 @@ class Session:
             for load in self._loads():
                 if self._stopping:
                     break
-                self.results.levels.append(await self._run_level(len(self.results.levels), load))
+                await self._run_level(len(self.results.levels), load)
         finally:
             await asyncio.gather(*(worker.aclose() for worker in self._workers))
         return self.results
@@ -154,9 +154,9 @@ class Session:
         requests = users * len(self._bench.endpoints) if wanted is None else wanted
         if requests and not self._stopping:
             load = ClosedLoop(concurrency=min(users, requests))
-            self.results.warmup = await self._run_level(WARMUP, load, requests)
+            await self._run_level(WARMUP, load, requests)
 
-    async def _run_level(self, number: int, load: Load, requests: int | None = None) -> LevelResult:
+    async def _run_level(self, number: int, load: Load, requests: int | None = None) -> None:
         bench = self._bench
         warmup = number == WARMUP
         level = Level(
@@ -169,6 +169,10 @@ class Session:
         )
         ahead_ns = level.start_ns - time.perf_counter_ns()
         result = LevelResult(level, time.time_ns() + ahead_ns)
+        if warmup:
+            self.results.warmup = result
+        else:
+            self.results.levels.append(result)
         self._current = result
         self._observer.begin_level(result)
         try:
@@ -177,7 +181,6 @@ class Session:
             result.ended_ns = time.perf_counter_ns()
             self._observer.end_level(result)
             self._current = None
-        return result
 
     async def _run_workers(self, level: Level) -> list[LevelEnded]:
         parent = self._observer.traceparent()

@@ -40,7 +40,7 @@ FIRST_TOKEN = RequestMetric(
 )
 END_TO_END = RequestMetric(
     "e2e_scheduled",
-    "end to end from schedule",
+    "e2e from schedule",
     "ns",
     end_to_end,
     "last_token_ns - scheduled_ns",

@@ -43,7 +43,7 @@ def total(samples: Iterable[Sample], duration_ns: int) -> float | None:
 
 STREAM = RequestMetric(
     "stream_rate",
-    "output tokens/s, stream",
+    "stream tokens/s",
     "tokens/s",
     stream_rate,
     "(streamed output tokens - 1) / (last_token_ns - first_token_ns)",
@@ -51,7 +51,7 @@ STREAM = RequestMetric(
 )
 REQUEST = RequestMetric(
     "token_rate",
-    "output tokens/s, request",
+    "request tokens/s",
     "tokens/s",
     request_rate,
     "output tokens / (last_token_ns - request_ns)",

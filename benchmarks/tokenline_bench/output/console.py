@@ -10,21 +10,24 @@ from rich.table import Table
 from rich.text import Text
 
 from tokenline_bench.report import Comparison, EndpointReport, LevelReport, Report
+from tokenline_bench.statistics import Distribution
 
 from .rows import main_latency, shown_metrics, title_of
-from .text import seconds, show, show_interval, shown_unit, signed_percent
+from .text import seconds, show, show_interval, signed_percent
+
+_WIDE = 108
 
 
 def print_report(report: Report, console: Console) -> None:
     """All of it: set-up, levels, comparison, warnings."""
-    for part in _parts(report):
+    for part in _parts(report, console.width >= _WIDE):
         console.print(part)
 
 
-def _parts(report: Report) -> Iterator[RenderableType]:
+def _parts(report: Report, wide: bool) -> Iterator[RenderableType]:
     yield _setup_table(report)
     for level in report.levels:
-        yield _level(level, report)
+        yield _level(level, report, wide)
     if len(report.levels) > 1:
         yield _sweep_table(report)
     if report.knee is not None:
@@ -32,7 +35,9 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     elif any(level.held is not None for level in report.levels) and len(report.levels) > 1:
         yield Text("knee: no load met the SLO\n", style="bold")
     if report.comparisons:
-        yield comparison_table(report.comparisons, "endpoints, measured in turns")
+        for level in report.levels:
+            mine = [each for each in report.comparisons if each.level == level.title]
+            yield comparison_table(mine, f"endpoints, measured in turns, {level.title}")
     for warning in report.warnings:
         yield Text(f"warning: {warning}", style="yellow")
 
@@ -40,7 +45,7 @@ def _parts(report: Report) -> Iterator[RenderableType]:
 def _table(title: str, *headings: str) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number else "left", no_wrap=not number)
+        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
     return table
 
 
@@ -70,10 +75,10 @@ def _setup_table(report: Report) -> Table:
     return table
 
 
-def _level(level: LevelReport, report: Report) -> RenderableType:
+def _level(level: LevelReport, report: Report, wide: bool) -> RenderableType:
     parts: list[RenderableType] = []
     for endpoint in level.endpoints:
-        parts += [_metric_table(level, endpoint, report), _totals(endpoint), Text()]
+        parts += [_metric_table(level, endpoint, report, wide), _totals(endpoint), Text()]
         if endpoint.errors:
             parts.append(_error_table(endpoint))
         if endpoint.stages:
@@ -91,31 +96,48 @@ def _level(level: LevelReport, report: Report) -> RenderableType:
     return Group(*parts, Text())
 
 
-def _metric_table(level: LevelReport, endpoint: EndpointReport, report: Report) -> Table:
-    confidence = report.configuration.confidence
-    table = _table(
-        f"{endpoint.endpoint}, {level.title}, {seconds(level.duration_ns)}",
-        *("metric", "unit", "mean", f"p50 ({confidence:.0%} interval)"),
-        *("p90", "p95", f"p99 ({confidence:.0%} interval)", "max", "n"),
-    )
-    for name in shown_metrics(level, endpoint):
+def _metric_table(
+    level: LevelReport, endpoint: EndpointReport, report: Report, wide: bool
+) -> Table:
+    interval = f"({report.configuration.confidence:.0%})"
+    headings = [f"p50 {interval}", "p90", "p99", "max", "n"]
+    if wide:
+        headings = ["mean", f"p50 {interval}", "p90", "p95", f"p99 {interval}", "max", "n"]
+    title = f"{endpoint.endpoint}, {level.title}, {seconds(level.duration_ns)} (times in ms)"
+    table = _table(title, "metric", *headings)
+    shown = shown_metrics(level, endpoint)
+    for name in shown:
         found = endpoint.metrics[name]
-        unit = found.unit
-        table.add_row(
-            title_of(name),
-            shown_unit(unit),
-            show(found.mean, unit),
-            show_interval(found.at(0.5), unit),
-            show(found.at(0.9).value, unit),
-            show(found.at(0.95).value, unit),
-            show_interval(found.at(0.99), unit),
-            show(found.maximum, unit) + (" *" if found.outliers else ""),
-            str(found.n),
-        )
-    if any(endpoint.metrics[name].outliers for name in shown_metrics(level, endpoint)):
+        cells = _wide_cells(found) if wide else _narrow_cells(found)
+        table.add_row(title_of(name), *cells)
+    if any(endpoint.metrics[name].outliers for name in shown):
         table.caption = "* outliers: kept in every number"
         table.caption_justify = "left"
     return table
+
+
+def _wide_cells(found: Distribution) -> tuple[str, ...]:
+    unit = found.unit
+    return (
+        show(found.mean, unit),
+        show_interval(found.at(0.5), unit),
+        show(found.at(0.9).value, unit),
+        show(found.at(0.95).value, unit),
+        show_interval(found.at(0.99), unit),
+        show(found.maximum, unit) + (" *" if found.outliers else ""),
+        str(found.n),
+    )
+
+
+def _narrow_cells(found: Distribution) -> tuple[str, ...]:
+    unit = found.unit
+    return (
+        show_interval(found.at(0.5), unit),
+        show(found.at(0.9).value, unit),
+        show(found.at(0.99).value, unit),
+        show(found.maximum, unit) + (" *" if found.outliers else ""),
+        str(found.n),
+    )
 
 
 def _totals(endpoint: EndpointReport) -> Text:
@@ -135,6 +157,7 @@ def _totals(endpoint: EndpointReport) -> Text:
 def _error_table(endpoint: EndpointReport) -> Table:
     table = _table("errors", "type", "status", "count", "the first one")
     table.columns[3].justify = "left"
+    table.columns[3].no_wrap = False
     for error in endpoint.errors:
         table.add_row(error.type, str(error.status or "-"), str(error.count), error.example)
     return table
@@ -161,7 +184,7 @@ def _stage_table(endpoint: EndpointReport) -> Table:
 def _sweep_table(report: Report) -> Table:
     table = _table(
         "all levels (ms)",
-        *("load", "endpoint", "ok", "failed", "requests/s", "tokens/s"),
+        *("load", "ok", "failed", "req/s", "tokens/s"),
         *("TTFT p50", "p99", "TPOT p50", "e2e p50", "SLO met"),
     )
     for level in report.levels:
@@ -173,7 +196,7 @@ def _sweep_table(report: Report) -> Table:
 def _sweep_row(level: LevelReport, endpoint: EndpointReport) -> Iterator[str]:
     failed = endpoint.outcomes.get("error", 0) + endpoint.outcomes.get("timeout", 0)
     ttft = endpoint.metrics.get(main_latency(level))
-    yield from (level.title, endpoint.endpoint)
+    yield level.title if len(level.endpoints) == 1 else f"{level.title}, {endpoint.endpoint}"
     yield from (str(endpoint.outcomes.get("ok", 0)), str(failed))
     yield f"{endpoint.requests_per_s:.2f}"
     rate = endpoint.output_tokens_per_s
@@ -192,14 +215,13 @@ def comparison_table(comparisons: list[Comparison], title: str) -> Table:
     """Changes with intervals and effect sizes."""
     table = _table(
         title,
-        *("metric", "load", "before", "after", "change", "interval", "effect", "n"),
+        *("metric", "before", "after", "change", "interval", "effect", "n"),
     )
     for each in comparisons:
         difference = each.change
         unit = "ns" if each.metric not in ("stream_rate", "token_rate") else "tokens/s"
         table.add_row(
             f"{title_of(each.metric)} {difference.statistic}",
-            each.level,
             f"{each.before} {show(difference.before, unit)}",
             f"{each.after} {show(difference.after, unit)}",
             signed_percent(difference.relative),

@@ -16,10 +16,12 @@ EXIT_BAD_USE = 2
 EXIT_INTERRUPTED = 130
 
 _COMMANDS = {
+    "bench": "bench",
     "chat": "chat",
     "conformance": "conformance",
     "demo": "demo",
     "graph": "graph",
+    "record": "record",
     "serve": "serve",
 }
 """Command name to the module of this folder that has it; loaded when called."""

@@ -1,0 +1,3 @@
+"""The command `tokenline bench`."""
+
+from .group import command as command
