@@ -100,7 +100,7 @@ def make_vertex_client(access: Access) -> Any:
     Raises:
         MissingKeyError: no region or project; the token itself is found when it is needed.
     """
-    import anthropic
+    from anthropic.lib.vertex import AsyncAnthropicVertex
 
     options = dict(access.client_options)
     if access.api_key:
@@ -114,7 +114,7 @@ def make_vertex_client(access: Access) -> Any:
                 f"anthropic-vertex: no {option}; set {variable} or pass"
                 f" client_options={{{option!r}: ...}}, or pass your own client=..."
             )
-    return _make(anthropic.AsyncAnthropicVertex, "anthropic-vertex", access, options)
+    return _make(AsyncAnthropicVertex, "anthropic-vertex", access, options)
 
 
 def bedrock_base_url(access: Access) -> str | None:
@@ -135,13 +135,13 @@ def make_bedrock_client(access: Access, provider: str = "anthropic-bedrock") -> 
         MissingKeyError: no region; AWS credentials are found when they are needed.
         ConfigError: the SDK refuses an option.
     """
-    import anthropic
+    from anthropic.lib.bedrock import AsyncAnthropicBedrock
 
     options = dict(access.client_options)
     if access.api_key:
         options["api_key"] = access.api_key.strip()
     try:
-        return _make(anthropic.AsyncAnthropicBedrock, provider, access, options)
+        return _make(AsyncAnthropicBedrock, provider, access, options)
     except ConfigError as error:
         if "region" not in str(error):
             raise

@@ -110,9 +110,10 @@ def _find_key(server: OpenAIServer, access: Access) -> Any:
         MissingKeyError: none is given and the server needs one.
     """
     given = access.client_options.get("api_key")
-    if callable(given) and not access.api_key:
-        return given
-    key = find_key(access.api_key or given, server.key_variable)
+    if access.api_key or given is None or isinstance(given, str):
+        key = find_key(access.api_key or given, server.key_variable)
+    else:
+        return given  # a function that the SDK asks for a key
     if key or not server.needs_key:
         return key or _NO_KEY
     ways = f"set {server.key_variable}, " if server.key_variable else ""

@@ -36,9 +36,11 @@ from tokenline.errors import (
     StreamError,
 )
 from tokenline.result import Result
+from tokenline.source import Request, Source
 from tokenline.telemetry.hook import NoTelemetry
 from tokenline_stages.connection import Connection, connect
 from tokenline_stages.http.transport import AiohttpTransport
+from tokenline_stages.providers.registry import Access, provider
 from tokenline_stages.simulator import Plan, Simulator, ToolCall
 from tokenline_stages.simulator.faults import (
     Cut,
@@ -94,6 +96,16 @@ class Target:
             "telemetry": NoTelemetry(),
         }
         return connect(self.name, base_url=url + self.base, **(given | more))
+
+    def source(self, url: str, max_retries: int) -> Source:
+        access = Access(
+            self.api_key,
+            url + self.base,
+            max_retries=max_retries,
+            client_options=self.options,
+            direct=self.direct,
+        )
+        return provider(self.name).api_for(self.payload).source(access)
 
 
 def _bedrock(label: str, payload: dict[str, Any], path: str, name: str = "bedrock") -> Target:
@@ -352,9 +364,9 @@ async def test_azure_takes_a_token_provider_of_either_kind() -> None:
     async def token_later() -> str:
         return "token-1"
 
-    for provider in (token_later, lambda: "token-1"):
+    for token in (token_later, lambda: "token-1"):
         for options in (DATED, {}):
-            given = options | {"azure_ad_token_provider": provider}
+            given = options | {"azure_ad_token_provider": token}
             target = Target("", "azure", CHAT, "", api_key=None, options=given)
             assert (await send(target)).headers["authorization"] == "Bearer token-1"
 
@@ -491,9 +503,11 @@ async def test_sdk_retries_send_the_same_again(label: str) -> None:
         return web.json_response({"message": "no"}, status=next(answers), headers=headers)
 
     target = BY_LABEL[label]
-    async with capture(answer) as (url, sent), target.connect(url, max_retries=2) as connection:
+    async with capture(answer) as (url, sent):
+        source = target.source(url, max_retries=2)
         with pytest.raises(BadRequestError):
-            await read(connection, target.payload)
+            await source.open(Request(target.payload))
+        await source.aclose()
     assert len(sent) == 3
     assert {(request.path, request.body) for request in sent} == {(sent[0].path, sent[0].body)}
 
@@ -690,9 +704,9 @@ async def test_own_client_with_middleware() -> None:
 
 async def test_anthropic_makes_no_second_span(monkeypatch: pytest.MonkeyPatch) -> None:
     spans = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(spans))
-    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    tracing = TracerProvider()
+    tracing.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", tracing)
     async with (
         Simulator(PLAN) as simulator,
         AsyncAnthropic(api_key=KEY, base_url=simulator.url) as client,
