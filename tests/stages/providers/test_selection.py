@@ -6,7 +6,9 @@ import pytest
 
 from tokenline.errors import ConfigError, UsageError
 from tokenline_stages.connection import Connection, connect
+from tokenline_stages.direct import DirectSource
 from tokenline_stages.providers.registry import provider
+from tokenline_stages.source import SdkSource
 
 TURN = [{"role": "user", "content": "hi"}]
 BLOCKS = [{"role": "user", "content": [{"text": "hi"}, {"cachePoint": {"type": "default"}}]}]
@@ -152,3 +154,55 @@ def test_operation_is_of_the_conventions(
     name: str, payload: dict[str, Any], operation: str
 ) -> None:
     assert open_connection(name).pipeline(payload).source.operation == operation
+
+
+PROXY = {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "environment", "kind"),
+    [
+        ("openai", {}, {}, DirectSource),
+        ("groq", {}, {}, DirectSource),
+        ("anthropic", {}, {}, DirectSource),
+        ("gemini", {}, {}, DirectSource),
+        ("ollama-native", {}, {}, DirectSource),
+        ("openai", {"direct": True}, PROXY, DirectSource),
+        # what only the SDK can do
+        ("openai", {"direct": False}, {}, SdkSource),
+        ("openai", {"client_options": {"organization": "o"}}, {}, SdkSource),
+        ("openai", {}, PROXY, SdkSource),
+        ("anthropic", {}, PROXY, SdkSource),
+        ("azure", {}, {}, SdkSource),
+        ("anthropic-vertex", {}, {}, SdkSource),
+        ("anthropic-bedrock", {}, {}, SdkSource),
+        ("bedrock", {}, {}, SdkSource),
+        # without a key the SDK may still find a profile
+        ("anthropic", {"api_key": None}, {}, SdkSource),
+        ("anthropic", {"api_key": None, "direct": True}, {}, DirectSource),
+        ("anthropic", {"api_key": None}, {"ANTHROPIC_AUTH_TOKEN": "t"}, DirectSource),
+    ],
+)
+def test_sdk_makes_requests_only_where_it_must(
+    name: str,
+    options: dict[str, Any],
+    environment: dict[str, str],
+    kind: type,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable in ("HTTP_PROXY", "http_proxy", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    assert type(open_connection(name, **options).pipeline().source) is kind
+
+
+def test_client_leaves_the_direct_way_to_the_sdk() -> None:
+    from openai import AsyncOpenAI
+
+    client = AsyncOpenAI(api_key="k", base_url="http://127.0.0.1:9/v1")
+    assert type(connect("openai", client=client).pipeline().source) is SdkSource
+    with pytest.raises(ConfigError, match="leave out client"):
+        connect("openai", client=client, direct=True).pipeline()

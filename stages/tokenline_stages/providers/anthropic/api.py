@@ -7,6 +7,7 @@ from typing import Any
 
 from tokenline.source import Source
 from tokenline.stage import Stage
+from tokenline_stages.http.keys import find_key
 from tokenline_stages.normalizer import normalizer
 from tokenline_stages.parser import event_stream_parser, sse_parser
 from tokenline_stages.providers.registry import Access, Api, has
@@ -29,19 +30,6 @@ def messages_api(
     """
     name = platform.genai_name
 
-    def source(access: Access) -> Source:
-        def sdk() -> Source:
-            from .source import messages_source
-
-            return messages_source(platform, access)
-
-        if platform is not DIRECT:
-            access.need_sdk(platform.name)
-            return sdk()
-        from .direct_source import direct_messages_source
-
-        return access.choose(lambda: direct_messages_source(access), sdk)
-
     def parser() -> Stage[Any, Any]:
         if platform.frames:
             return event_stream_parser(MessagesWire, decode_frame, name)
@@ -49,7 +37,7 @@ def messages_api(
 
     return Api(
         name="anthropic.messages",
-        source=source,
+        source=lambda access: _source(platform, access),
         parser=parser,
         normalizer=lambda: normalizer(
             MessagesWire, lambda context: MessagesNormalizer(context, name)
@@ -58,3 +46,20 @@ def messages_api(
         payload="`messages`",
         continue_from=continue_messages,
     )
+
+
+def _source(platform: Platform, access: Access) -> Source:
+    def sdk() -> Source:
+        from .source import messages_source
+
+        return messages_source(platform, access)
+
+    if platform is not DIRECT:
+        access.need_sdk(platform.name)
+        return sdk()
+    named = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+    if access.direct is None and find_key(access.api_key, *named) is None:
+        return sdk()  # it finds more than keys: profiles, workload identities
+    from .direct_source import direct_messages_source
+
+    return access.choose(lambda: direct_messages_source(access), sdk)
