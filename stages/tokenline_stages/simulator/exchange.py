@@ -103,11 +103,11 @@ class Exchange:
         await sleep_until(entry, round(self._plan.headers_s * _NS))
         if frames_in_chunks(self._request, self._plan):
             response.enable_chunked_encoding()
+        entry.headers_ns = time.perf_counter_ns()
         writer = await response.prepare(self._request)
         transport = self._request.transport
         if writer is None or transport is None:
             raise ConnectionResetError("the client left before the headers were sent")
-        entry.headers_ns = time.perf_counter_ns()
         await Sender(transport, entry, transmission, message_id).send(writer)
         if transmission.ending is not Ending.COMPLETE:
             await end_badly(transport, entry, transmission)

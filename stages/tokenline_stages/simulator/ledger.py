@@ -33,7 +33,7 @@ class Entry:
         received_ns: when the request's headers were there.
         received_unix_ns: the same.
         recording: name of the recording that was played, if any.
-        headers_ns: when the response's headers were sent.
+        headers_ns: right before the response's headers were sent.
         status: status of the response.
         outcome: `open`, then `complete`, `cut`, `reset`, `silence`, `client_gone` or `error`.
         ended_ns: when that happened.
