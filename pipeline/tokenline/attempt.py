@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from .actor import Actor, ActorSetup, ActorSpec, Inlet, StageStats, name_stage
 from .batch import AnyBatch, Batch
@@ -253,8 +253,8 @@ class Attempt:
         self.stamps.request_ns = self.stats.started_ns = request_ns
         stream = await self._open(request_ns)
         try:
-            if isinstance(stream, PushStream):
-                await self._pump_pushed(stream)
+            if hasattr(stream, "attach"):  # a runtime check of the protocol costs 50 µs
+                await self._pump_pushed(cast(PushStream, stream))
             else:
                 await self._pump(stream)
         finally:

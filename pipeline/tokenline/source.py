@@ -5,7 +5,7 @@ The only I/O on the way in. A source maps every foreign exception to `tokenline.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,6 @@ class ByteStream(Protocol):
         ...
 
 
-@runtime_checkable
 class PushStream(ByteStream, Protocol):
     """A stream that can hand over its bytes inside the loop's read callback.
 

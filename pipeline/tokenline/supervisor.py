@@ -421,6 +421,8 @@ class Supervisor:
 
     def snapshot(self) -> Result | None:
         """The result so far; None if the pipeline accumulates nothing."""
+        if self.record is not None:
+            return self.record.result
         for branch in self._plan.branches:
             if branch.kind is StageKind.ACCUMULATOR:
                 step: Any = self._branch_actors[branch.name].step
