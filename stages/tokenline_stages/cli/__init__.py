@@ -1,3 +1,3 @@
-"""The command line: `tokenline demo | chat | graph | serve`."""
+"""The command line; `tokenline --help` lists its commands."""
 
 from .app import main as main

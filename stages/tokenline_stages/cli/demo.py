@@ -114,7 +114,15 @@ def _milliseconds(span: ReadableSpan) -> str:
     return ms((span.end_time or 0) - (span.start_time or 0))
 
 
+def _reach_loopback_directly() -> None:
+    """The simulator is on this machine: a proxy of the environment is not for it."""
+    for name in ("NO_PROXY", "no_proxy"):
+        known = os.environ.get(name)
+        os.environ[name] = f"{known},127.0.0.1" if known else "127.0.0.1"
+
+
 async def _demo(console: Console) -> None:
+    _reach_loopback_directly()
     spans, exporter = _spans_in_memory()
     exporting = any(name.startswith("OTEL_EXPORTER_OTLP") for name in os.environ)
     telemetry = default_telemetry() if exporting else spans
