@@ -124,7 +124,8 @@ class Supervisor:
     def _describe(self) -> RunInfo:
         plan = self._plan
         source = plan.source
-        model = self._request.payload.get("model")
+        payload = self._request.payload
+        model = payload.get("model") or payload.get("modelId")
         return RunInfo(
             message_id=self.message_id,
             provider=source.provider,

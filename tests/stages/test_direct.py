@@ -17,6 +17,7 @@ from tokenline.errors import (
     BadRequestError,
     ConfigError,
     ConnectError,
+    ConnectTimeoutError,
     ContextOverflowError,
     LimitExceededError,
     MissingKeyError,
@@ -26,7 +27,6 @@ from tokenline.errors import (
     ServerError,
     StreamCutError,
     StreamError,
-    StreamTimeoutError,
 )
 from tokenline.source import Request
 from tokenline_stages.direct import DirectSource
@@ -558,5 +558,5 @@ async def test_a_connection_in_time() -> None:
     async with Server(answer) as server:
         url = server.url.replace("http:", "https:")
         error = await fail(chat(Access(KEY, url)), connect_timeout_s=0.02)
-    assert type(error) is StreamTimeoutError
+    assert type(error) is ConnectTimeoutError
     assert error.retryable

@@ -12,15 +12,26 @@ from tokenline.errors import UsageError
 from tokenline.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
 from tokenline.run import Run
 from tokenline_stages.connection import connect
+from tokenline_stages.providers.registry import provider
 
 from .report import show_run
 
 
-def payload_for(provider: str, model: str, prompt: str, max_tokens: int) -> dict[str, Any]:
-    """A request payload with one user message, in the provider's own form."""
-    messages = [{"role": "user", "content": prompt}]
-    payload: dict[str, Any] = {"model": model, "messages": messages}
-    if provider == "anthropic":
+def payload_for(name: str, model: str, prompt: str, max_tokens: int) -> dict[str, Any]:
+    """A request payload with one user message, in the form of the provider's first API.
+
+    Raises:
+        UnknownProviderError: no such provider.
+    """
+    api = provider(name).apis[0].name
+    if api.startswith("gemini"):
+        return {"model": model, "contents": [{"role": "user", "parts": [{"text": prompt}]}]}
+    if api.startswith("bedrock"):
+        content: Any = [{"text": prompt}]
+        limit = {"inferenceConfig": {"maxTokens": max_tokens}}
+        return {"modelId": model, "messages": [{"role": "user", "content": content}], **limit}
+    payload: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": prompt}]}
+    if api.startswith("anthropic"):
         payload["max_tokens"] = max_tokens
     return payload
 
@@ -53,7 +64,7 @@ async def show_events(run: Run, console: Console) -> None:
 
 
 async def _chat(
-    provider: str,
+    name: str,
     payload: dict[str, Any],
     access: dict[str, Any],
     headers: dict[str, str],
@@ -61,7 +72,7 @@ async def _chat(
 ) -> None:
     console = Console()
     async with (
-        connect(provider, **access) as connection,
+        connect(name, **access) as connection,
         connection.run(payload, headers=headers) as run,
     ):
         await show_events(run, console)
@@ -71,7 +82,7 @@ async def _chat(
 
 @click.command()
 @click.argument("prompt")
-@click.option("--provider", default="openai", show_default=True, help="Which provider.")
+@click.option("--provider", "name", default="openai", show_default=True, help="Which provider.")
 @click.option("--model", required=True, help="Model name, as the provider knows it.")
 @click.option("--base-url", default=None, help="Another address; else the SDK's variable.")
 @click.option("--max-tokens", default=1024, show_default=True, help="Where the API needs a bound.")
@@ -80,7 +91,7 @@ async def _chat(
 @click.option("--quiet", is_flag=True, help="The answer only, no tables.")
 def command(
     prompt: str,
-    provider: str,
+    name: str,
     model: str,
     base_url: str | None,
     max_tokens: int,
@@ -93,9 +104,9 @@ def command(
     Keys and addresses come from the providers' own variables: OPENAI_API_KEY, OPENAI_BASE_URL,
     ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL ...
     """
-    payload = payload_for(provider, model, prompt, max_tokens)
+    payload = payload_for(name, model, prompt, max_tokens)
     access = {"base_url": base_url, "max_retries": retries}
-    asyncio.run(_chat(provider, payload, access, _read_headers(headers), quiet))
+    asyncio.run(_chat(name, payload, access, _read_headers(headers), quiet))
 
 
 def _read_headers(headers: tuple[str, ...]) -> dict[str, str]:
