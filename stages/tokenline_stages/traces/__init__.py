@@ -7,9 +7,10 @@ async with connect("openai", traces="traces.db") as connection:
     ...
 ```
 
-`record` is the format; `options` what is kept; `store` takes runs on the caller's event loop;
-`recording` and `cleaning` make records of them, in the thread of `worker`; `sink` is what all
-sinks are, `sink_actor` what runs one: `jsonl`, `sql`, `callback`. `reading` reads them back.
+`record` is the format; `options` what is kept; `store` takes runs on the caller's event loop,
+where `taking` notes them; `making` and `cleaning` make records, in the thread of `worker`; `sink`
+is what all sinks are, `sink_actor` what runs one: `jsonl`, `sql`, `callback`. `reading` reads
+records back.
 """
 
 from .callback import CallbackSink as CallbackSink
@@ -21,9 +22,9 @@ from .opening import open_reader as open_reader
 from .opening import traces as traces
 from .options import TraceOptions as TraceOptions
 from .reading import TraceReader as TraceReader
+from .record import Trace as Trace
 from .record import TraceRecord as TraceRecord
 from .record import decode_record as decode_record
-from .recording import Trace as Trace
 from .sink import TraceSink as TraceSink
 from .sink import TracesRejectedError as TracesRejectedError
 from .sink_actor import SinkStats as SinkStats

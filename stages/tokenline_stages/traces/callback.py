@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from .call_thread import CallThread
-from .record import TraceRecord
-from .recording import Trace
+from .record import Trace, TraceRecord
 
 TraceCallback = Callable[[TraceRecord], Any] | Callable[[TraceRecord], Awaitable[Any]]
 """Takes one record. A plain function runs in a thread of its own; an async one on the store's

@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenline.errors import ConfigError
 
 from .call_thread import CallThread
-from .recording import Trace
+from .record import Trace
 
 
 class JsonlSink:

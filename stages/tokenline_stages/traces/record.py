@@ -102,6 +102,7 @@ class TraceTimings(msgspec.Struct, frozen=True, kw_only=True):
         time_to_first_delivery_s: the consumer has it.
         duration_s: to the end; None if no request was sent.
         retry_wait_s: waited between attempts.
+        limiter_wait_s: waited for the limiter.
         chunk_gap_p50_s: gap between content events.
         chunk_gap_p99_s: see above.
         chunk_gap_max_s: see above.
@@ -124,6 +125,7 @@ class TraceTimings(msgspec.Struct, frozen=True, kw_only=True):
     time_to_first_delivery_s: float | None = None
     duration_s: float | None = None
     retry_wait_s: float = 0.0
+    limiter_wait_s: float = 0.0
     chunk_gap_p50_s: float | None = None
     chunk_gap_p99_s: float | None = None
     chunk_gap_max_s: float | None = None
@@ -144,6 +146,28 @@ class TraceStage(msgspec.Struct, frozen=True, kw_only=True):
     high_water_items: int
     dropped_items: int
     errors: int
+
+
+class TraceAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One request of the run; fields as those of `tokenline.record.AttemptRecord`.
+
+    Attributes:
+        route: name of the route it took.
+        provider: GenAI provider name.
+        request_ns: when it was issued, from the start of the run.
+        ended_ns: when it was over, from the start of the run.
+        outcome: `ok`, `error` or `cancelled` (it lost a race).
+        error: class name of what ended it.
+        committed: its content was delivered.
+    """
+
+    route: str
+    provider: str
+    request_ns: int | None
+    ended_ns: int
+    outcome: str
+    error: str | None
+    committed: bool
 
 
 class TraceResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +209,7 @@ class TraceRecord(msgspec.Struct, frozen=True, kw_only=True):
         outcome: `ok`, `error`, `timeout`, `cancelled` or `abandoned`.
         error: what the caller saw, if it did not end well.
         attempts: requests made.
+        attempt_records: one entry for each finished request, in the order they ended.
         chunks: content events received.
         bytes: response body bytes read.
         unknown_events: events this version does not know.
@@ -213,6 +238,7 @@ class TraceRecord(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     error: TraceError | None = None
     attempts: int = 1
+    attempt_records: list[TraceAttempt] = []
     chunks: int = 0
     bytes: int = 0
     unknown_events: int = 0
@@ -224,6 +250,13 @@ class TraceRecord(msgspec.Struct, frozen=True, kw_only=True):
     content: bool = True
     redacted: int = 0
     cut: int = 0
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """A finished record and its JSON, made once for all sinks."""
+
+    record: TraceRecord
+    json: bytes
 
 
 encode_record = msgspec.json.Encoder().encode

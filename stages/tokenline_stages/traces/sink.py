@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tokenline.errors import TokenlineError
 
-from .recording import Trace
+from .record import Trace
 
 
 class TracesRejectedError(TokenlineError):

@@ -25,7 +25,7 @@ from tokenline.redaction import hide_shapes
 from tokenline.telemetry.drops import count_drops
 
 from .options import TraceOptions
-from .recording import Trace
+from .record import Trace
 from .sink import TraceSink, TracesRejectedError
 
 logger = logging.getLogger("tokenline")

@@ -28,8 +28,7 @@ from sqlalchemy import (
 
 from tokenline.errors import ConfigError
 
-from .record import ID_TAGS
-from .recording import Trace
+from .record import ID_TAGS, Trace
 
 VERSION = 1
 _LOCK = 7_230_415_186

@@ -22,10 +22,12 @@ from tokenline.record import Outcome, RunRecord
 from tokenline.telemetry.drops import count_drops
 
 from .cleaning import Rules
+from .making import make_trace
 from .options import TraceOptions
-from .recording import Taken, Trace, make_trace, take
+from .record import Trace
 from .sink import TraceSink
 from .sink_actor import SIGNAL, SinkStats
+from .taking import Taken, take
 from .worker import Worker
 
 logger = logging.getLogger("tokenline")

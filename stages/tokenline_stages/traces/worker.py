@@ -17,12 +17,13 @@ from time import perf_counter_ns, sleep
 from typing import Any
 
 from .options import TraceOptions
-from .recording import Trace
+from .record import Trace
 from .sink import TraceSink
 from .sink_actor import SinkActor, SinkStats
 
 logger = logging.getLogger("tokenline")
 
+_GATHER_S = 0.05
 _PIECE_NS = 300_000
 _PAUSE_S = 0.000_3
 
@@ -107,6 +108,8 @@ class Worker:
     async def _encode(self) -> None:
         while True:
             await self._work.wait()
+            # Waking a thread costs both sides more than a record does: wake for many.
+            await asyncio.sleep(_GATHER_S)
             self._work.clear()
             self._called = False
             await self._hand_over_all()

@@ -1,13 +1,7 @@
-"""From a finished run to its trace record, in two steps.
-
-`take` runs on the event loop, at the end of the run: it notes the span's ids and packs the payload
-(the caller may change it afterwards), which costs microseconds. `make_record` does the rest, in
-the store's thread.
-"""
+"""From a noted run to its trace record and JSON: pure, in the store's thread."""
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -23,6 +17,8 @@ from .cleaning import Cleaning, Rules
 from .options import TraceOptions
 from .record import (
     ID_TAGS,
+    Trace,
+    TraceAttempt,
     TraceError,
     TraceIds,
     TraceRecord,
@@ -32,117 +28,17 @@ from .record import (
     TraceUsage,
     encode_record,
 )
-
-_OVERHEAD_BYTES = 4096
-"""What a record takes in memory apart from payload and content, roughly."""
+from .taking import Taken, unpack
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NS = 1e9
-
-
-class Taken(msgspec.Struct, frozen=True):
-    """What waits for the store's thread.
-
-    Attributes:
-        record: the run's record.
-        payload: the request payload, packed.
-        trace_id: 32 hex digits, if there is a span.
-        span_id: 16 hex digits.
-        size_bytes: what it takes in memory, roughly.
-    """
-
-    record: RunRecord
-    payload: bytes
-    trace_id: str | None
-    span_id: str | None
-    size_bytes: int
-
-
-class Trace(msgspec.Struct, frozen=True):
-    """A finished record and its JSON, made once for all sinks."""
-
-    record: TraceRecord
-    json: bytes
-
-
-# --- on the event loop ---------------------------------------------------------------------
-
-
-def take(record: RunRecord, content: bool) -> Taken:
-    """Note what must be noted before the caller goes on; never raises."""
-    payload = record.info.payload
-    if not content:
-        payload = {name: value for name, value in payload.items() if _is_setting(name, value)}
-    packed = _pack(payload)
-    trace_id, span_id = _span_ids()
-    size = _OVERHEAD_BYTES + len(packed) + record.bytes
-    return Taken(record, packed, trace_id, span_id, size)
-
-
-def _is_setting(name: str, value: Any) -> bool:
-    return isinstance(value, (bool, int, float)) or (name == "model" and isinstance(value, str))
-
-
-def _foreign(value: Any) -> Any:
-    """What an SDK would make of an object: pydantic models and mappings; else its class."""
-    dump = getattr(value, "model_dump", None)
-    if callable(dump):
-        return dump(mode="json", exclude_unset=True)
-    return dict(value) if isinstance(value, Mapping) else f"<{type(value).__name__}>"
-
-
-_encode = msgspec.msgpack.Encoder(enc_hook=_foreign).encode
-_decode = msgspec.msgpack.Decoder().decode
-
-
-def _pack(payload: Mapping[str, Any]) -> bytes:
-    try:
-        return _encode(payload)
-    except Exception:
-        # Halves of characters, numbers beyond 64 bits: rare, so the slow way will do.
-        return _pack_slowly(payload)
-
-
-def _pack_slowly(payload: Mapping[str, Any]) -> bytes:
-    try:
-        return _encode(_plain(payload, 100))
-    except Exception as error:
-        return _encode(f"<payload not readable: {type(error).__name__}>")
-
-
-def _plain(value: Any, depth: int) -> Any:
-    if not depth:
-        return f"<{type(value).__name__}>"
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, int):
-        return value if abs(value) < 1 << 63 else str(value)
-    if isinstance(value, Mapping):
-        return {str(name): _plain(inner, depth - 1) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner, depth - 1) for inner in value]
-    return value
-
-
-def _span_ids() -> tuple[str | None, str | None]:
-    # Nobody has a span without importing the API; it is not imported to find that out.
-    api = sys.modules.get("opentelemetry.trace")
-    if api is None:
-        return None, None
-    span = api.get_current_span().get_span_context()
-    if not span.is_valid:
-        return None, None
-    return format(span.trace_id, "032x"), format(span.span_id, "016x")
-
-
-# --- in the store's thread -----------------------------------------------------------------
 
 
 def make_trace(
     taken: Taken, options: TraceOptions, rules: Rules, estimator: UsageEstimator | None
 ) -> Trace:
     """The record and its JSON, no larger than `max_record_bytes`."""
-    payload = _decode(taken.payload)
+    payload = unpack(taken.payload)
     usage = _usage(taken.record, payload, estimator)
     record_id = f"trace-{uuid.uuid4()}"
     limit = options.max_field_bytes
@@ -211,6 +107,7 @@ class _Making:
             outcome=run.outcome.value,
             error=error,
             attempts=run.attempts,
+            attempt_records=attempts_of(run),
             chunks=run.chunks,
             bytes=run.bytes,
             unknown_events=run.unknown_events,
@@ -335,6 +232,23 @@ def stages_of(run: RunRecord) -> list[TraceStage]:
     ]
 
 
+def attempts_of(run: RunRecord) -> list[TraceAttempt]:
+    """The requests of a run."""
+    started_ns = run.timings.started_ns
+    return [
+        TraceAttempt(
+            route=attempt.route,
+            provider=attempt.provider,
+            request_ns=attempt.request_ns and attempt.request_ns - started_ns,
+            ended_ns=attempt.ended_ns - started_ns,
+            outcome=attempt.outcome.value,
+            error=attempt.error,
+            committed=attempt.committed,
+        )
+        for attempt in run.attempt_records
+    ]
+
+
 _STAMPS = (
     "request_ns",
     "headers_ns",
@@ -363,6 +277,7 @@ def timings_of(run: RunRecord) -> TraceTimings:
         time_to_first_delivery_s=since(timings.first_delivery_ns),
         duration_s=since(timings.ended_ns or None),
         retry_wait_s=run.retry_wait_ns / _NS,
+        limiter_wait_s=run.limiter_wait_ns / _NS,
         chunk_gap_p50_s=gaps.p50_ns / _NS if gaps.count else None,
         chunk_gap_p99_s=gaps.p99_ns / _NS if gaps.count else None,
         chunk_gap_max_s=gaps.max_ns / _NS if gaps.count else None,
