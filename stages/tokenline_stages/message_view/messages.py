@@ -72,6 +72,11 @@ class _Message(msgspec.Struct, frozen=True, gc=False, tag_field="message_type"):
     sender_id: str | None = None
     is_err: bool | None = None
 
+    @property
+    def message_type(self) -> str:
+        """What kind of message this is: `assistant_message`, `stop_reason` ..."""
+        return str(self.__struct_config__.tag)
+
 
 class ReasoningMessage(_Message, tag="reasoning_message", frozen=True, kw_only=True):
     """A piece of reasoning, byte for byte as sent.

@@ -115,12 +115,19 @@ class MessageView:
     def feed(self, items: Sequence[Event], recv_ns: int, out: list[Message]) -> None:
         """Give the messages of a batch of events."""
         self._writer.begin(self._now(), out)
+        parts = self._parts
         for event in items:
+            if type(event) is TextDelta or type(event) is ReasoningDelta:
+                view = parts.get(event.part)
+                if view is not None:
+                    view.add(event.text)
+                    continue
             handle = _HANDLERS.get(type(event))
             if handle is None:
                 self.unshown[_name(event)] += 1
             elif not self._ended:
                 handle(self, event)
+                parts = self._parts
 
     def finish(self, recv_ns: int, out: list[Message]) -> None:
         """The input ended well: end the response if its events did not."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from hypothesis import HealthCheck, settings
 from msgspec.structs import replace
 
 from tokenline.events import (
@@ -34,9 +35,12 @@ from tokenline.stage import StepContext
 from tokenline_stages.accumulator import Accumulator
 from tokenline_stages.message_view import Message, MessageView, MessageViewOptions
 
+examples = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For properties: as many examples as a busy machine has time for."""
+
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 MESSAGE_ID = f"message-{UUID}"
-TAGS = {"run_id": "run-1", "step_id": "step-1"}
+TAGS: dict[str, Any] = {"run_id": "run-1", "step_id": "step-1"}
 
 
 def noon() -> datetime:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.stages.message_view.script import cut
+from tests.stages.message_view.script import cut, examples
 
 from tokenline_stages.message_view import ArgumentSplitter
 
@@ -52,6 +52,7 @@ def test_golden_arguments_under_every_cut(case: dict[str, Any]) -> None:
     assert split(text, [1])[:2] == (case["taken"], case["left"])
 
 
+@examples
 @given(objects, st.booleans(), st.sampled_from([None, 2]), cuts)
 def test_any_object(
     value: dict[str, Any], ascii_only: bool, indent: int | None, sizes: list[int]
@@ -63,6 +64,7 @@ def test_any_object(
     assert splitter.problem is None
 
 
+@examples
 @given(objects, st.sampled_from([None, 2]), cuts)
 def test_without_such_members_the_text_stays_as_it_is(
     value: dict[str, Any], indent: int | None, sizes: list[int]
@@ -71,6 +73,7 @@ def test_without_such_members_the_text_stays_as_it_is(
     assert split(text, sizes)[1] == text
 
 
+@examples
 @given(st.text(st.sampled_from('{}[]",:\\thinkg1. '), max_size=40), cuts)
 def test_nonsense_is_cut_anywhere_and_never_raises(text: str, sizes: list[int]) -> None:
     taken, left, _ = split(text, sizes)

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.stages.message_view.script import Script, cut
+from tests.stages.message_view.script import Script, cut, examples
 
 from tokenline.events import Event, Reset
 from tokenline_stages.message_view import ArgumentsView, GrowingArguments
@@ -34,6 +34,7 @@ def extends(new: Any, old: Any) -> bool:
     return type(new) is type(old) and new == old
 
 
+@examples
 @given(objects, st.booleans(), cuts)
 def test_grows_to_the_object_and_never_regresses(
     value: dict[str, Any], ascii_only: bool, sizes: list[int]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.pipeline.lines import BODY, builder
-from tests.stages.message_view.script import MESSAGE_ID, Script, cut, noon, show
+from tests.stages.message_view.script import MESSAGE_ID, Script, cut, examples, noon, show
 
 from tokenline.errors import LimitExceededError, MalformedStreamError, ServerError
 from tokenline.options import Limits
@@ -48,6 +48,7 @@ def decode(body: bytes, sizes: list[int]) -> tuple[list[Message], SseMessageDeco
     return found + decoder.finish(), decoder
 
 
+@examples
 @given(
     st.lists(st.sampled_from(NASTY) | st.text(min_size=1), min_size=1, max_size=5),
     st.lists(st.integers(1, 40), min_size=1, max_size=6),

@@ -17,6 +17,7 @@ from tests.stages.message_view.script import (
     UUID,
     Script,
     bare,
+    examples,
     fold,
     noon,
     recut,
@@ -151,6 +152,7 @@ def test_g1_full_turn() -> None:
     assert view.pending_approvals == ()
 
 
+@examples
 @given(st.lists(st.integers(0, len(golden_body("anthropic", "full_turn"))), max_size=6))
 def test_g1_under_any_cut_of_the_bytes(cuts: list[int]) -> None:
     whole = show(golden_events("anthropic", "full_turn"))[0]
@@ -247,6 +249,7 @@ def test_g9_interleaved_calls() -> None:
     }
 
 
+@examples
 @given(sizes)
 def test_g10_thoughts_and_words_in_arguments(sizes: list[int]) -> None:
     script = Script().call("send_message", G10).end(FinishReason.TOOL_CALLS, "tool_use")
@@ -258,6 +261,7 @@ def test_g10_thoughts_and_words_in_arguments(sizes: list[int]) -> None:
     assert view.problems == {}
 
 
+@examples
 @given(sizes)
 def test_g10_thoughts_only_leave_valid_arguments(sizes: list[int]) -> None:
     script = Script().call("send_message", G10).end(FinishReason.TOOL_CALLS, "tool_use")
@@ -273,6 +277,7 @@ def test_g10_thoughts_only_leave_valid_arguments(sizes: list[int]) -> None:
     assert [name for name, _ in runs(messages)][:2] == ["ReasoningMessage", "ToolCallMessage"]
 
 
+@examples
 @given(sizes)
 def test_g11_approval_is_for_the_whole_call_and_per_tool(sizes: list[int]) -> None:
     options = MessageViewOptions(requires_approval_tools=frozenset({"grep"}))
@@ -404,6 +409,7 @@ def write(drawn: Sequence[Any]) -> Script:
     return script.usage(input_tokens=3, output_tokens=4).end()
 
 
+@examples
 @given(st.lists(parts, max_size=6), sizes, st.sampled_from(OPTIONS))
 def test_live_pieces_make_the_messages_of_the_result(
     drawn: list[Any], sizes: list[int], options: MessageViewOptions

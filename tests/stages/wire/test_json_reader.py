@@ -6,15 +6,20 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tokenline_stages.wire.json_reader import JsonReader, Mark, Token
 
+examples = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 cuts = st.lists(st.integers(1, 7), min_size=1, max_size=12)
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
@@ -67,6 +72,7 @@ def is_json(text: str) -> bool:
     return True
 
 
+@examples
 @given(json_texts | json_like, cuts)
 def test_nothing_is_lost_and_cuts_do_not_matter(text: str, sizes: list[int]) -> None:
     tokens, reader = read(text, sizes)
@@ -76,6 +82,7 @@ def test_nothing_is_lost_and_cuts_do_not_matter(text: str, sizes: list[int]) -> 
     assert (reader.problem, reader.complete) == (other.problem, other.complete)
 
 
+@examples
 @given(json_texts | json_like, cuts)
 def test_finds_a_problem_where_there_is_one(text: str, sizes: list[int]) -> None:
     _, reader = read(text, sizes)
@@ -83,6 +90,7 @@ def test_finds_a_problem_where_there_is_one(text: str, sizes: list[int]) -> None
     assert reader.complete or reader.problem is not None
 
 
+@examples
 @given(st.text(), st.booleans(), cuts)
 def test_decodes_strings(text: str, ascii_only: bool, sizes: list[int]) -> None:
     tokens, reader = read(json.dumps(text, ensure_ascii=ascii_only), sizes)
