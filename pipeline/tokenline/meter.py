@@ -2,6 +2,7 @@
 
 Pure integers; one call for each batch. Formulas:
 
+- first chunk = receive time of the first event that is no sign of life (`Ping`);
 - first token = receive time of the first event in `CONTENT_EVENTS`;
 - first answer = receive time of the first event in `ANSWER_EVENTS`;
 - gap = receive time of a content event - that of the one before it.
@@ -10,7 +11,7 @@ Pure integers; one call for each batch. Formulas:
 from collections.abc import Sequence
 from typing import Any
 
-from .events import ANSWER_EVENTS, CONTENT_EVENTS, Finish, MessageStart, Usage, UsageUpdate
+from .events import ANSWER_EVENTS, CONTENT_EVENTS, Finish, MessageStart, Ping, Usage, UsageUpdate
 from .record import ChunkGaps
 
 _SUB_BITS = 6  # 64 buckets an octave: quantiles are right to 1/64
@@ -71,7 +72,7 @@ class Meter:
 
     Attributes:
         chunks: content events so far.
-        first_chunk_ns: receive time of the first event of any kind.
+        first_chunk_ns: receive time of the first event but `Ping`.
         first_token_ns: receive time of the first content event.
         first_answer_ns: receive time of the first content event that is not reasoning.
         last_token_ns: receive time of the last content event.
@@ -130,7 +131,7 @@ class Meter:
         self.last_token_ns = recv_ns
 
     def _note_others(self, items: Sequence[Any], recv_ns: int) -> None:
-        if self.first_chunk_ns is None:
+        if self.first_chunk_ns is None and any(type(item) is not Ping for item in items):
             self.first_chunk_ns = recv_ns
         for item in items:
             kind = type(item)
