@@ -23,6 +23,7 @@ _COMMANDS = {
     "graph": "graph",
     "record": "record",
     "serve": "serve",
+    "traces": "traces",
 }
 """Command name to the module of this folder that has it; loaded when called."""
 
