@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from .batch import AnyBatch, Batch
 from .channel import Channel, ChannelBrokenError, EndOfChannel
 from .clock import Clock
+from .conflate import join_deltas
 from .errors import StageFailedError, StreamError, TokenlineError, UsageError
 from .options import Capacity, Execution
 from .record import StageKind, StageRecord
@@ -189,7 +190,7 @@ class Actor:
         on_failure: Callable[[Actor, BaseException], None],
     ) -> None:
         self.spec = spec
-        self.inbox: Channel[Any] = Channel(spec.capacity, clock=setup.clock)
+        self.inbox: Channel[Any] = Channel(spec.capacity, clock=setup.clock, conflate=join_deltas)
         self.outlets = outlets
         self.stats = StageStats()
         self._setup = setup

@@ -1,9 +1,9 @@
 """A bounded queue of batches between two actors.
 
-One sender, one receiver. Limits count items and wire bytes, whichever is reached first. End and
-cancel are states, not queue entries: they never need room. A blocked sender is woken when the
-queue has drained to half (its low-water mark), not at every item: waking a task costs more than
-handling a batch.
+One sender, one receiver. Limits count items, wire bytes and how long the first has waited,
+whichever is reached first. End and cancel are states, not queue entries: they never need room. A
+blocked sender is woken when the queue has drained to half (its low-water mark), not at every
+item: waking a task costs more than handling a batch.
 
 Terms after trio: *closed* = the sender ended it; *broken* = the receiver left.
 """
@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from .batch import Batch
+from .channel_stats import ChannelStats as ChannelStats
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import QueueFullError, UsageError
 from .options import Capacity, Overflow
 
 T = TypeVar("T")
+
+_FOREVER_NS = 1 << 63
 
 
 class EndOfChannel(Exception):
@@ -32,40 +34,13 @@ class ChannelBrokenError(Exception):
     """The receiver left: nothing that is sent will be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelStats:
-    """What a channel did so far.
-
-    Attributes:
-        items: items waiting now.
-        bytes: wire bytes waiting now.
-        high_water_items: most items that ever waited.
-        high_water_bytes: most wire bytes that ever waited.
-        sent_items: items accepted.
-        sent_batches: batches accepted.
-        dropped_items: items lost to the overflow policy or to a receiver that left.
-        queue_wait_ns: Σ over received batches of (received - sent).
-        blocked_ns: Σ time that `send` waited for room.
-    """
-
-    items: int
-    bytes: int
-    high_water_items: int
-    high_water_bytes: int
-    sent_items: int
-    sent_batches: int
-    dropped_items: int
-    queue_wait_ns: int
-    blocked_ns: int
-
-
 class Channel(Generic[T]):
     """Bounded queue of batches.
 
     Args:
         capacity: limits and overflow policy.
         clock: where stamps come from.
-        conflate: for `Overflow.CONFLATE`: makes one batch of two, or None if it cannot.
+        conflate: for `Overflow.CONFLATE`: makes one batch of all that wait.
 
     Raises:
         UsageError: a capacity below 1.
@@ -84,6 +59,7 @@ class Channel(Generic[T]):
         "_items",
         "_max_bytes",
         "_max_items",
+        "_max_wait_ns",
         "_now",
         "_pending",
         "_queue",
@@ -100,13 +76,15 @@ class Channel(Generic[T]):
         capacity: Capacity | None = None,
         *,
         clock: Clock = SYSTEM_CLOCK,
-        conflate: Callable[[Batch[T], Batch[T]], Batch[T] | None] | None = None,
+        conflate: Callable[[Sequence[Batch[T]]], Batch[T]] | None = None,
     ) -> None:
         self.capacity = capacity or Capacity()
         if self.capacity.max_items < 1 or self.capacity.max_bytes < 1:
             raise UsageError("a channel's capacity is at least 1 item and 1 byte")
         self._max_items = self.capacity.max_items
         self._max_bytes = self.capacity.max_bytes
+        max_wait_s = self.capacity.max_wait_s
+        self._max_wait_ns = _FOREVER_NS if max_wait_s is None else int(max_wait_s * 1e9)
         self._now = clock.now_ns
         self._conflate = conflate
         self._queue: deque[tuple[Batch[T], int]] = deque()
@@ -161,10 +139,15 @@ class Channel(Generic[T]):
         items = self._items + count
         size_bytes = self._bytes + batch.size_bytes
         queue = self._queue
-        if queue and (items > self._max_items or size_bytes > self._max_bytes):
+        now_ns = self._now()
+        if queue and (
+            items > self._max_items
+            or size_bytes > self._max_bytes
+            or now_ns - queue[0][1] > self._max_wait_ns
+        ):
             return self._overflow(batch)
         # `_put`, spelled out: this is the hot path of every queue.
-        queue.append((batch, self._now()))
+        queue.append((batch, now_ns))
         self._items = items
         self._bytes = size_bytes
         self._sent_items += count
@@ -298,7 +281,12 @@ class Channel(Generic[T]):
         return (
             self._items + len(batch.items) <= self._max_items
             and self._bytes + batch.size_bytes <= self._max_bytes
+            and not self._is_late()
         )
+
+    def _is_late(self) -> bool:
+        """Whether the first batch has waited for too long."""
+        return bool(self._queue) and self._now() - self._queue[0][1] > self._max_wait_ns
 
     def _put(self, batch: Batch[T]) -> None:
         count = len(batch.items)
@@ -343,22 +331,20 @@ class Channel(Generic[T]):
                 f"queue full ({self._items} items, {self._bytes} bytes waiting) and its overflow"
                 " policy is 'fail'; read faster, raise its capacity or choose another policy"
             )
-        return policy is Overflow.CONFLATE and self._conflate_last(batch)
+        return policy is Overflow.CONFLATE and self._join(batch)
 
-    def _conflate_last(self, batch: Batch[T]) -> bool:
-        if self._conflate is None:
+    def _join(self, batch: Batch[T]) -> bool:
+        """Make one batch of what waits and `batch`; False if that makes no room."""
+        if self._conflate is None or self._is_late():
             return False
-        last, sent_ns = self._queue[-1]
-        merged = self._conflate(last, batch)
-        if merged is None:
+        joined = self._conflate([*(waiting for waiting, _ in self._queue), batch])
+        if len(joined.items) > self._max_items or joined.size_bytes > self._max_bytes:
             return False
-        items = self._items - len(last.items) + len(merged.items)
-        waiting_bytes = self._bytes - last.size_bytes + merged.size_bytes
-        if items > self._max_items or waiting_bytes > self._max_bytes:
-            return False
-        self._queue[-1] = (merged, sent_ns)
-        self._items = items
-        self._bytes = waiting_bytes
+        _, sent_ns = self._queue[0]
+        self._queue.clear()
+        self._queue.append((joined, sent_ns))
+        self._items = len(joined.items)
+        self._bytes = joined.size_bytes
         self._sent_items += len(batch.items)
         self._sent_batches += 1
         return True

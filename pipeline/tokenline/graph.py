@@ -10,6 +10,8 @@ from .record import StageKind
 def _bounds(capacity: Capacity) -> str:
     size = capacity.max_bytes
     text = f"{size // MIB} MiB" if size % MIB == 0 else f"{size:,} B"
+    if capacity.max_wait_s is not None:
+        text += f", {capacity.max_wait_s:g} s"
     return f"<= {capacity.max_items} items, {text}, {capacity.overflow.value}"
 
 

@@ -18,7 +18,8 @@ class Overflow(StrEnum):
     DROP_OLDEST = "drop_oldest"
     DROP_NEWEST = "drop_newest"
     CONFLATE = "conflate"
-    """Neighbouring text deltas of one part become one; blocks if that does not make room."""
+    """Neighbouring deltas of one part (text, reasoning, tool arguments) become one, so nothing is
+    lost but where one ended; blocks if that does not make room."""
     FAIL = "fail"
 
 
@@ -32,18 +33,21 @@ class Execution(StrEnum):
 
 
 class Capacity(Options):
-    """Bounds of one queue. A batch larger than both is admitted when the queue is empty.
+    """Bounds of one queue. A batch larger than them is admitted when the queue is empty.
 
-    Both are at least 1; the builder checks it, to name the stage.
+    Items and bytes are at least 1; the builder checks it, to name the stage.
 
     Attributes:
         max_items: most items (events) waiting. 256 holds a second of the fastest models.
         max_bytes: most wire bytes the waiting items came from.
+        max_wait_s: while the first item has waited longer than this the queue counts as full,
+            however little is in it; looked at when something is put in. None is no bound.
         overflow: what happens when there is no room.
     """
 
     max_items: int = 256
     max_bytes: int = 1 * MIB
+    max_wait_s: float | None = Field(default=None, gt=0)
     overflow: Overflow = Overflow.BLOCK
 
 

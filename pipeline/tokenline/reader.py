@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .actor import ActorSpec, StageStats
-from .batch import AnyBatch, Batch
+from .batch import AnyBatch
 from .channel import Channel, ChannelBrokenError, EndOfChannel
 from .clock import Clock
+from .conflate import join_deltas
 from .errors import QueueFullError
 from .events import CONTENT_EVENTS
 from .record import StageRecord
@@ -27,7 +28,6 @@ class Reader:
         clock: where stamps come from.
         on_end: called once, when nothing more will be handed out.
         on_failure: called when the queue is full and its policy is to fail.
-        conflate: makes one batch of two, for `Overflow.CONFLATE`.
         content: types of the items that count as content.
 
     Attributes:
@@ -56,11 +56,10 @@ class Reader:
         clock: Clock,
         on_end: Callable[[Reader], None],
         on_failure: Callable[[Reader, BaseException], None],
-        conflate: Callable[[AnyBatch, AnyBatch], Batch[Any] | None] | None = None,
         content: frozenset[type] = CONTENT_EVENTS,
     ) -> None:
         self.spec = spec
-        self.channel: Channel[Any] = Channel(spec.capacity, clock=clock, conflate=conflate)
+        self.channel: Channel[Any] = Channel(spec.capacity, clock=clock, conflate=join_deltas)
         self.stats = StageStats()
         self.first_delivery_ns: int | None = None
         self.ended = False

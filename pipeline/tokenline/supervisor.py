@@ -170,7 +170,9 @@ class Supervisor:
         spec = ActorSpec(branch.name, branch.kind, self._next_index(), branch.capacity)
         outlets: list[Inlet] = [self._tail(branch.name)]
         if branch.readable:
-            waiting = branch.capacity.model_copy(update={"overflow": Overflow.BLOCK})
+            waiting = branch.capacity.model_copy(
+                update={"overflow": Overflow.BLOCK, "max_wait_s": None}
+            )
             spec = replace(spec, name=branch.stage.name, capacity=waiting)
             outlets.insert(0, self._open_reader(branch))
         actor = Actor(spec, self._setup, step, outlets, lambda _, e: self._cut_off(branch, e))

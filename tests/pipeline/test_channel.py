@@ -6,6 +6,7 @@ import pytest
 
 from tokenline.batch import Batch
 from tokenline.channel import Channel, ChannelBrokenError, EndOfChannel
+from tokenline.clock import Clock
 from tokenline.errors import QueueFullError, UsageError
 from tokenline.options import Capacity, Overflow
 
@@ -171,15 +172,65 @@ async def test_fail_says_what_to_do() -> None:
         line.send_nowait(batch(2))
 
 
-async def test_conflate_merges_into_the_last_batch() -> None:
+async def test_conflate_makes_one_batch_of_all_that_wait() -> None:
     line: Channel[int] = Channel(
-        Capacity(max_items=1, overflow=Overflow.CONFLATE),
-        conflate=lambda old, new: Batch([old.items[0] + new.items[0]], old.recv_ns, 1),
+        Capacity(max_items=2, overflow=Overflow.CONFLATE),
+        conflate=lambda all_: Batch([sum(sum(b.items) for b in all_)], all_[-1].recv_ns, 1),
     )
-    for i in (1, 2, 3):
+    for i in (1, 2, 3, 4):
         assert line.send_nowait(batch(i))
     line.close()
-    assert await drain(line) == [6]
+    assert await drain(line) == [6, 4]
+
+
+async def test_conflate_refuses_what_makes_no_room() -> None:
+    line: Channel[int] = Channel(
+        Capacity(max_items=2, overflow=Overflow.CONFLATE),
+        conflate=lambda all_: Batch([i for b in all_ for i in b.items], 0, 1),
+    )
+    assert line.send_nowait(batch(1, 2))
+    assert not line.send_nowait(batch(3))
+    line.close()
+    assert await drain(line) == [1, 2]
+
+
+def late(overflow: Overflow) -> tuple[Channel[int], list[int]]:
+    time_ns = [0]
+    capacity = Capacity(max_wait_s=1.0, overflow=overflow)
+    return Channel(capacity, clock=Clock(lambda: time_ns[0])), time_ns
+
+
+async def test_a_queue_whose_first_batch_waits_too_long_counts_as_full() -> None:
+    line, time_ns = late(Overflow.BLOCK)
+    assert line.send_nowait(batch(1))
+    time_ns[0] = 1_000_000_000
+    assert line.send_nowait(batch(2))
+    time_ns[0] += 1
+    assert not line.send_nowait(batch(3))
+    sending = asyncio.create_task(line.send(batch(3)))
+    await settle()
+    assert (await line.receive()).items == [1]
+    await settle()
+    assert sending.done()
+    line.close()
+    assert await drain(line) == [2, 3]
+
+
+async def test_drop_oldest_drops_what_waits_too_long() -> None:
+    line, time_ns = late(Overflow.DROP_OLDEST)
+    for at_s in (0.0, 0.4, 0.8, 1.2, 1.6):
+        time_ns[0] = int(at_s * 1e9)
+        assert line.send_nowait(batch(int(at_s * 10)))
+    line.close()
+    assert await drain(line) == [8, 12, 16]
+
+
+async def test_fail_when_the_receiver_stalls() -> None:
+    line, time_ns = late(Overflow.FAIL)
+    assert line.send_nowait(batch(1))
+    time_ns[0] = 2_000_000_000
+    with pytest.raises(QueueFullError):
+        line.send_nowait(batch(2))
 
 
 async def test_second_receiver_is_told() -> None:
