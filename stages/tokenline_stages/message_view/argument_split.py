@@ -55,7 +55,7 @@ class ArgumentSplitter:
         # Held until a member is left: the brace and the space after it.
         self._opening: list[str] = []
         # Held until it is known whether a member is left: comma and space, then key and colon.
-        self._lead = ""
+        self._lead: list[str] = []
         self._held: list[str] = []
         self._name: list[str] | None = None
         self._candidate: str | None = None
@@ -112,7 +112,7 @@ class ArgumentSplitter:
         if self._candidate is not None:
             self._held.append(space)
         elif self._lead:
-            self._lead += space
+            self._lead.append(space)
         elif self._gap:
             return
         elif self._opening:
@@ -121,7 +121,7 @@ class ArgumentSplitter:
             self._rest.append(space)
 
     def _comma(self, token: Token) -> None:
-        self._lead = token[1]
+        self._lead = [token[1]]
         self._gap = False
 
     def _key_start(self, token: Token) -> None:
@@ -161,7 +161,7 @@ class ArgumentSplitter:
         self.found.add(self._candidate)
         self._candidate = None
         self._held = []
-        self._lead = ""
+        self._lead = []
 
     def _leave_value(self, token: Token) -> None:
         self._keep()
@@ -191,17 +191,17 @@ class ArgumentSplitter:
         if self._held:
             self._open()
             if self._kept:
-                self._rest.append(self._lead)
+                self._rest += self._lead
             self._rest += self._held
             self._held = []
-            self._lead = ""
+            self._lead = []
             self._candidate = None
             self._kept = True
 
     def _release(self) -> None:
         self._open()
-        self._rest += [self._lead, *self._held]
-        self._lead = ""
+        self._rest += self._lead + self._held
+        self._lead = []
         self._held = []
 
     def _flush(self) -> None:

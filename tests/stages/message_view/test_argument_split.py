@@ -95,14 +95,29 @@ def test_comes_as_early_as_it_can() -> None:
     ]
 
 
-def test_time_is_linear() -> None:
+@pytest.mark.parametrize(
+    "form",
+    ['{"q": "%s"}', '{"thinking": "%s"}', '{"q": 1,%s', '{"thinking"%s', '{"%s": 1}', "[%s]"],
+    ids=["left", "taken", "before a key", "after a key", "key", "list"],
+)
+@pytest.mark.parametrize("unit", ["text ", " ", r"\u00e9\n", "1,"], ids=repr)
+def test_time_is_linear(form: str, unit: str) -> None:
     def took_s(size: int) -> float:
-        text = json.dumps({"q": "x" * size, "thinking": "a\n\u00e9" * (size // 3), "n": [1] * 99})
+        text = form % (unit * (size // len(unit)))
         splitter = ArgumentSplitter(KEYS)
         from_s = time.process_time()
         for at in range(0, len(text), 6):
             splitter.feed(text[at : at + 6])
         return time.process_time() - from_s
 
-    small = min(took_s(32_000) for _ in range(3))
-    assert took_s(256_000) < 8 * small * 4  # 0.9 MB of JSON in fragments of 6
+    small = min(took_s(6_000) for _ in range(3))
+    assert took_s(48_000) < 8 * small * 4
+
+
+def test_a_megabyte_in_small_fragments() -> None:
+    thought, body = "a\n\u00e9" * 100_000, 'x"' * 350_000
+    text = json.dumps({"q": body, "thinking": thought})
+    taken, left, _ = split(text, [16])
+    assert len(text) > 1_000_000
+    assert taken == {"thinking": thought}
+    assert json.loads(left) == {"q": body}

@@ -8,7 +8,8 @@ from tests.pipeline.lines import BODY, TEXT, builder, reads
 from tests.stages.message_view.script import TAGS, bare, noon
 
 from tokenline.errors import RateLimitError, RunCancelledError, StreamCutError, UsageError
-from tokenline.options import Capacity, Execution
+from tokenline.options import Capacity, Execution, RunOptions
+from tokenline.policy import AfterCommit, RetryPolicy
 from tokenline.record import Outcome
 from tokenline.testing import Pause, ScriptedSource
 from tokenline.testing.source import Script
@@ -93,6 +94,26 @@ async def test_a_failure_comes_as_messages(execution: Execution, branch: str | N
     assert stream.error.partial is not None
     assert isinstance(got[-1], ErrorMessage)
     assert got[-1].error_type == "stream_incomplete"
+    assert bare(join_messages(got)) == bare(messages_of(result, **TAGS, now=noon))
+
+
+@both
+async def test_a_restart_is_told_and_the_rest_is_the_answer(branch: str | None) -> None:
+    source = ScriptedSource([b"old\n", StreamCutError("cut")], [b"new\n.\n"])
+    retry = RetryPolicy(attempts=2, initial_wait_s=0, jitter_s=0, after_commit=AfterCommit.RESTART)
+    build = builder(source).branch(messages(now=noon)).options(RunOptions(retry=retry))
+    got: list[Message] = []
+    async with build.build().run({}, tags=TAGS) as run:
+        await collect(stream_of(run, branch), got)
+        result = await run.result()
+    assert [m.message_type for m in got] == [
+        "assistant_message",
+        "reset",
+        "assistant_message",
+        "stop_reason",
+        "usage_statistics",
+    ]
+    assert [m.seq_id for m in got] == [1, 2, 3, 4, 5]
     assert bare(join_messages(got)) == bare(messages_of(result, **TAGS, now=noon))
 
 

@@ -49,6 +49,7 @@ from tokenline.events import (
     FinishReason,
     Logprobs,
     MessageEnd,
+    PartEnd,
     PartKind,
     PartStart,
     Ping,
@@ -426,6 +427,35 @@ def test_live_pieces_make_the_messages_of_the_result(
     for message in live:
         json.loads(encode_message(message))
     assert view.ended
+
+
+numbers = st.integers(0, 2)
+any_events = st.one_of(
+    st.builds(lambda part, kind: (PartStart, part, kind), numbers, st.sampled_from(list(PartKind))),
+    st.builds(lambda part, body: (TextDelta, part, body), numbers, st.text(max_size=3)),
+    st.builds(lambda part, body: (ReasoningDelta, part, body), numbers, st.text(max_size=3)),
+    st.builds(lambda part: (ReasoningSignature, part, "s"), numbers),
+    st.builds(lambda part: (ToolCallStart, part, "id", "send_message"), numbers),
+    st.builds(
+        lambda part, raw: (ToolCallDelta, part, "id", "send_message", raw),
+        numbers,
+        st.text(st.sampled_from('{}":,message'), max_size=8),
+    ),
+    st.builds(lambda part: (ToolCallEnd, part, "id", "send_message", True), numbers),
+    st.builds(lambda part: (PartEnd, part), numbers),
+    st.just((Reset, 2)),
+    st.just((MessageEnd,)),
+)
+
+
+@examples
+@given(st.lists(any_events, max_size=20))
+def test_events_in_any_order_never_raise(drawn: list[tuple[Any, ...]]) -> None:
+    events = [kind(seq, 0, MESSAGE_ID, *rest) for seq, (kind, *rest) in enumerate(drawn)]
+    messages, _ = show(events, SPEAKING)
+    assert [type(m) for m in messages].count(StopReasonMessage) == 1
+    assert type(messages[-1]) is UsageStatistics
+    assert [m.seq_id for m in messages] == list(range(1, len(messages) + 1))
 
 
 # --- approvals, speech, thoughts -------------------------------------------------------------
