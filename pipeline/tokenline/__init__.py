@@ -108,6 +108,7 @@ from .source import ByteStream as ByteStream
 from .source import Request as Request
 from .source import Source as Source
 from .stage import AsyncStep as AsyncStep
+from .stage import FailureStep as FailureStep
 from .stage import RawChunk as RawChunk
 from .stage import Stage as Stage
 from .stage import StageSpec as StageSpec

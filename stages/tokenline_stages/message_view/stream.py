@@ -90,7 +90,6 @@ class MessageStream:
     ) -> None:
         self.error: StreamError | None = None
         self._run = run
-        self._options = options
         self._now = now
         self._view = self._make_view(options, tags or {})
         self._branch: Any = None if branch is None else run.branch(branch)
