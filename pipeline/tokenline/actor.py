@@ -23,10 +23,10 @@ from .batch import AnyBatch, Batch
 from .channel import Channel, ChannelBrokenError, EndOfChannel
 from .clock import Clock
 from .conflate import join_deltas
-from .errors import StageFailedError, StreamError, TokenlineError, UsageError
+from .errors import QueueFullError, StageFailedError, StreamError, TokenlineError, UsageError
 from .options import Capacity, Execution
 from .record import StageKind, StageRecord
-from .stage import FailureStep
+from .stage import FailureStep, Stage, StepContext
 
 Spawn = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
 
@@ -90,6 +90,8 @@ class StageStats:
         self, name: str, kind: StageKind, index: int, inbox: Channel[Any] | None
     ) -> StageRecord:
         """The finished record, with the queue's side from `inbox`."""
+        if not self.started_ns:
+            self.started_ns = self.ended_ns  # nothing came: it neither worked nor waited
         queue = inbox.stats() if inbox is not None else None
         capacity = inbox.capacity if inbox is not None else None
         busy_ns = self.processing_ns + self.blocked_ns
@@ -162,9 +164,12 @@ class Actor:
 
     __slots__ = (
         "_async",
+        "_async_finish",
         "_blocked",
         "_busy",
+        "_close_later",
         "_closing",
+        "_emitting",
         "_ended",
         "_error",
         "_finished",
@@ -204,7 +209,10 @@ class Actor:
         self._error: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
         self._async = iscoroutinefunction(step.feed)
-        self._persistent = self._async or setup.execution is Execution.QUEUED
+        self._async_finish = iscoroutinefunction(step.finish)
+        self._persistent = self._async or self._async_finish or setup.execution is Execution.QUEUED
+        self._emitting = False
+        self._close_later = False
         self._busy = self._persistent
         self.ready = not self._persistent
 
@@ -219,7 +227,14 @@ class Actor:
             return True
         if self._task is None:
             self._start()
-        return self.inbox.send_nowait(batch)
+        try:
+            return self.inbox.send_nowait(batch)
+        except QueueFullError as error:
+            # What waits is still handled; what comes from now on is not.
+            self._note_failure(error)
+            self._closing = True
+            self.inbox.close()
+            return True
 
     async def push(self, batch: AnyBatch) -> None:
         """Like `push_nowait`, waiting for room."""
@@ -238,9 +253,14 @@ class Actor:
         self.ready = False
         self._error = error
         self.inbox.close()
-        if self._busy:
+        if self._emitting:
+            self._close_later = True
+        elif self._busy:
             self._start()
-            return
+        else:
+            self._close_now()
+
+    def _close_now(self) -> None:
         self._finish_step()
         if not self._blocked:
             self._end()
@@ -268,7 +288,7 @@ class Actor:
         from_ns = self._now()
         try:
             self._step.feed(batch.items, batch.recv_ns, out)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             self._handled(batch, from_ns, out)
             self._fail(error)
             return
@@ -280,18 +300,30 @@ class Actor:
             self._emit(Batch(out, batch.recv_ns, batch.size_bytes))
 
     def _emit(self, batch: AnyBatch) -> None:
+        self._emitting = True
         for outlet in self.outlets:
             if not outlet.push_nowait(batch):
                 self._blocked.append((outlet, batch))
+        self._emitting = False
         if self._blocked and not self._busy:
             self._become_busy()
+        if self._close_later:
+            self._close_after_emitting()
+
+    def _close_after_emitting(self) -> None:
+        """Something below asked for the end while it was being given a batch."""
+        self._close_later = False
+        if self._busy:
+            self._start()
+        else:
+            self._close_now()
 
     def hold(self, batch: AnyBatch, outlet: Inlet) -> None:
         """Its output found no room: wait for it in a task of its own."""
         self._blocked.append((outlet, batch))
         self._become_busy()
 
-    def break_down(self, batch: AnyBatch, out: list[Any], error: Exception) -> None:
+    def break_down(self, batch: AnyBatch, out: list[Any], error: BaseException) -> None:
         """Its step raised: pass on what it gave before, then fail."""
         if out:
             self._emit(Batch(out, batch.recv_ns, batch.size_bytes))
@@ -387,17 +419,19 @@ class Actor:
             return
         out: list[Any] = []
         from_ns = self._now()
-        failure: Exception | None = None
+        failure: BaseException | None = None
         try:
             await self._step.feed(batch.items, batch.recv_ns, out)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_cancelled(error):
+                raise
             failure = error
         self._handled(batch, from_ns, out)
         if failure is not None:
             self._fail(failure)
 
     async def _finish_in_task(self) -> None:
-        if self._async:
+        if self._async_finish:
             await self._finish_async_step()
         else:
             self._finish_step()
@@ -412,7 +446,9 @@ class Actor:
         out: list[Any] = []
         try:
             await self._step.finish(self._now(), out)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_cancelled(error):
+                raise
             self._note_failure(error)
         self._emit_last(out)
 
@@ -461,11 +497,7 @@ class FanOutActor(Actor):
         stats.processing_ns += took_ns
         if took_ns > stats.max_processing_ns:
             stats.max_processing_ns = took_ns
-        for outlet in self.outlets:
-            if not outlet.push_nowait(batch):
-                self._blocked.append((outlet, batch))
-        if self._blocked and not self._busy:
-            self._become_busy()
+        self._emit(batch)
 
 
 class _PassOn:
@@ -479,6 +511,26 @@ class _PassOn:
 
 
 _PASS_ON = _PassOn()
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Whether the running task is to end; else the error is the step's own."""
+    task = asyncio.current_task()
+    return (
+        isinstance(error, asyncio.CancelledError) and task is not None and bool(task.cancelling())
+    )
+
+
+def open_step(stage: Stage[Any, Any], context: StepContext) -> Any:
+    """A stage's step; what its `open` raises names the stage.
+
+    Raises:
+        StageFailedError: `open` raised something untyped.
+    """
+    try:
+        return stage.open(context)
+    except Exception as error:
+        raise name_stage(error, stage.name) from error
 
 
 def name_stage(error: BaseException, stage: str) -> BaseException:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from .actor import Actor, ActorSetup, ActorSpec, Inlet, StageStats, name_stage
+from .actor import Actor, ActorSetup, ActorSpec, Inlet, StageStats, name_stage, open_step
 from .batch import AnyBatch, Batch
 from .commit import CommitGate
 from .errors import StreamError
@@ -106,6 +106,7 @@ class Attempt:
         self._gate = gate
         self._limits = plan.options.timeouts
         self._failure: StreamError | None = None
+        self._waits = False
         self._waiting_ns = 0
         self._blocked_batch: AnyBatch | None = None
         self._resumed_ns = 0
@@ -113,6 +114,7 @@ class Attempt:
         self._now = setup.clock.now_ns
         self._wait_ns = 0
         self._halted = False
+        self._halted_by: BaseException | None = None
         self._cancelled_by_halt = False
         self._reading = False
         self._task: asyncio.Task[Any] | None = None
@@ -124,7 +126,7 @@ class Attempt:
         for index in range(len(self.route.chain), 0, -1):
             place = self.route.chain[index - 1]
             spec = ActorSpec(place.stage.name, place.kind, index, place.capacity)
-            actor = Actor(spec, setup, place.stage.open(context), [below], self._stage_failed)
+            actor = Actor(spec, setup, open_step(place.stage, context), [below], self._stage_failed)
             self.actors.insert(0, actor)
             below = actor
         return fuse(self.actors, self._end, setup.clock.now_ns)
@@ -147,14 +149,19 @@ class Attempt:
             watchdog.stop()
         if self._failure is not None:
             error = name_stage(self._failure, self._source.name)
+        error = error or self._halted_by
         self.stats.ended_ns = self._now()
         self._head.close(error)
         await self._end.wait()
         return self._end.error
 
-    def halt(self) -> None:
-        """Stop reading; what was read goes on through the chain."""
+    def halt(self, error: BaseException | None = None) -> None:
+        """Stop reading; what was read goes on through the chain.
+
+        With an error the chain is closed with it, so that no stage takes it for a good end.
+        """
         self._halted = True
+        self._halted_by = self._halted_by or error
         if self._reading and self._task is not None:
             self._reading = False
             self._cancelled_by_halt = True
@@ -216,7 +223,7 @@ class Attempt:
     @property
     def waiting_since_ns(self) -> int | None:
         """See `Watched`."""
-        return self._waiting_ns if self._reading and self._waiting_ns else None
+        return self._waiting_ns if self._waits else None
 
     @property
     def first_token_ns(self) -> int | None:
@@ -236,15 +243,20 @@ class Attempt:
         """What source and chain did."""
         source = self.stats.record(self._source.name, StageKind.SOURCE, 0, None)
         first = self.stamps.first_byte_ns
+        now_ns = self._now()
+        wait_ns = self._wait_ns
+        if self._waits:
+            wait_ns += now_ns - self._waiting_ns
         source = replace(
             source,
-            idle_ns=self._wait_ns,
+            ended_ns=now_ns if self._waits else source.ended_ns,
+            idle_ns=wait_ns,
             first_item_ns=first - source.started_ns if first else None,
         )
         return [source, *(actor.record() for actor in self.actors)]
 
     def _stage_failed(self, actor: Actor, error: BaseException) -> None:
-        self.halt()
+        self.halt(error)
 
     async def _read_all(self) -> None:
         self._reading = True
@@ -262,12 +274,13 @@ class Attempt:
             await stream.aclose()
 
     async def _open(self, request_ns: int) -> ByteStream:
-        try:
-            stream = await self._source.open(self._request)
-            self.stamps.headers_ns = self._now()
-            return stream
-        finally:
-            self._wait_ns += self._now() - request_ns
+        self._waits = True
+        self._waiting_ns = request_ns
+        stream = await self._source.open(self._request)
+        headers_ns = self.stamps.headers_ns = self._now()
+        self._waits = False
+        self._wait_ns += headers_ns - request_ns
+        return stream
 
     async def _pump(self, stream: ByteStream) -> None:
         """Read until the end, one task wake-up a read."""
@@ -325,13 +338,15 @@ class Attempt:
 
     def _begin_wait(self) -> None:
         self._reading = True
+        self._waits = True
         self._waiting_ns = self._now()
 
     def _received(self, data: bytes) -> AnyBatch:
         """Stamp what one read brought (nothing, at the end)."""
         recv_ns = self._now()
-        if self._reading:
-            self._reading = False
+        self._reading = False
+        if self._waits:
+            self._waits = False
             self._wait_ns += recv_ns - self._waiting_ns
         batch: AnyBatch = Batch([RawChunk(data)], recv_ns, len(data))
         if data:

@@ -86,11 +86,11 @@ class Attempts:
 
     # --- from outside ----------------------------------------------------------------------
 
-    def halt(self) -> None:
+    def halt(self, error: BaseException | None = None) -> None:
         """Stop reading and make no further attempt; what was read goes on."""
         self._stopped = True
         for attempt in self._running:
-            attempt.halt()
+            attempt.halt(error)
 
     def abort(self) -> None:
         """Drop everything at once."""

@@ -199,6 +199,12 @@ class Channel(Generic[T]):
         self._wake_receiver()
         self._wake_sender()
 
+    def lift_limits(self) -> None:
+        """Refuse nothing any more, if the policy was to wait: the sender goes on at once."""
+        if self.capacity.overflow in (Overflow.BLOCK, Overflow.CONFLATE):
+            self._max_items = self._max_bytes = self._max_wait_ns = _FOREVER_NS
+            self._wake_sender()
+
     def abort(self, error: BaseException | None = None) -> None:
         """Drop what waits and end at once, with `error` if given."""
         self._drop_queue()

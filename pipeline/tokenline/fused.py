@@ -7,6 +7,7 @@ event a read, the code between the stages costs as much as the stages: this is t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,7 @@ class FusedChain:
             out: list[Any] = []
             try:
                 feed(items, recv_ns, out)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 stats.taken(batch, from_ns, now(), len(out))
                 actor.break_down(batch, out, error)
                 return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from .batch import AnyBatch
 from .channel import Channel, ChannelBrokenError, EndOfChannel
 from .clock import Clock
 from .conflate import join_deltas
-from .errors import QueueFullError
+from .errors import QueueFullError, UsageError
 from .events import CONTENT_EVENTS
 from .record import StageRecord
 
@@ -41,7 +40,6 @@ class Reader:
         "_now",
         "_on_end",
         "_on_failure",
-        "_owner",
         "channel",
         "ended",
         "events",
@@ -69,13 +67,12 @@ class Reader:
         self._on_failure = on_failure
         self.events: Iterator[Any] = iter(())
         self._handed_ns = 0
-        self._owner: weakref.ref[asyncio.Task[Any]] | None = None
 
     # --- Inlet -----------------------------------------------------------------------------
 
     def push_nowait(self, batch: AnyBatch) -> bool:
         """Queue a batch for the caller; what nobody will read is dropped."""
-        if self.channel.broken:
+        if self.channel.broken or self.channel.closed:
             return True
         try:
             return self.channel.send_nowait(batch)
@@ -85,12 +82,13 @@ class Reader:
 
     async def push(self, batch: AnyBatch) -> None:
         """Queue a batch for the caller, waiting for room."""
-        if self.channel.broken:
+        if self.channel.broken or self.channel.closed:
             return
         try:
             await self.channel.send(batch)
-        except ChannelBrokenError:
-            return
+        except (ChannelBrokenError, UsageError):
+            if not (self.channel.broken or self.channel.closed):
+                raise
 
     def close(self, error: BaseException | None) -> None:
         """The run has ended; what waits is still read."""
@@ -117,17 +115,14 @@ class Reader:
         """What one read brought, as one batch; raises like `next_event`."""
         if self._handed_ns:
             self._note_return()
-        if self._owner is None:
-            self._note_owner()
         channel = self.channel
         try:
             while (batch := channel.receive_nowait()) is None:
-                self._note_owner()
                 await channel.readable()
         except EndOfChannel:
             self._end()
             raise StopAsyncIteration from None
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, UsageError):
             raise
         except BaseException:
             self._end()
@@ -142,10 +137,9 @@ class Reader:
         self.channel.break_off()
         self._end()
 
-    def read_elsewhere(self) -> bool:
-        """Whether a task other than the current one is reading."""
-        owner = self._owner() if self._owner is not None else None
-        return owner is not None and not owner.done() and owner is not asyncio.current_task()
+    def lift_limits(self) -> None:
+        """Take everything from now on: nobody may be reading, and nothing may be lost."""
+        self.channel.lift_limits()
 
     def record(self) -> StageRecord:
         """What the branch did."""
@@ -161,11 +155,6 @@ class Reader:
             self.stats.processing_ns += took_ns
             self.stats.max_processing_ns = max(self.stats.max_processing_ns, took_ns)
             self.stats.ended_ns = now_ns
-
-    def _note_owner(self) -> None:
-        task = asyncio.current_task()
-        if task is not None and (self._owner is None or self._owner() is not task):
-            self._owner = weakref.ref(task)
 
     def _note_handed(self, batch: AnyBatch) -> None:
         now_ns = self._now()

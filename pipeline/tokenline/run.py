@@ -69,11 +69,12 @@ class Run:
 
         Raises:
             UsageError: the run was started before; one run is one request.
+            StageFailedError: a stage could not be opened; nothing was sent.
         """
         if self._started:
             raise UsageError("a run is one request and was started before; make another run")
-        self._started = True
         self._core.start()
+        self._started = True
         for branch in self._pipeline.branches:
             if branch.kind is StageKind.CONSUMER:
                 self._reader = self._core.readers[branch.name]
@@ -160,6 +161,10 @@ class Run:
     async def result(self) -> Result:
         """Wait for the end and give the result. Reading the events first is not needed.
 
+        From this call on, events that nobody reads wait without the bounds of their queue (the
+        response's own bound, `Limits.max_message_bytes`, still holds): nothing is lost to a
+        reader that comes later, and no reader can hold up the result.
+
         A run that was cancelled, or left early, gives what had arrived (`outcome` says so).
 
         Raises:
@@ -168,7 +173,7 @@ class Run:
         """
         self._need_started()
         if self._core.outcome is None:
-            self._core.release_unread()
+            self._core.lift_limits()
         await self._core.wait_ended()
         error = self._core.error
         if error is not None:

@@ -15,9 +15,9 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
-from .actor import Actor, ActorSetup, ActorSpec, FanOutActor, Inlet, name_stage
+from .actor import Actor, ActorSetup, ActorSpec, FanOutActor, Inlet, name_stage, open_step
 from .attempts import Attempts
-from .errors import RunCancelledError, StreamTimeoutError, TotalTimeoutError
+from .errors import RunCancelledError, StageFailedError, StreamTimeoutError, TotalTimeoutError
 from .estimate import Estimation
 from .fused import fuse
 from .gate import Gate, Tail
@@ -81,6 +81,7 @@ class Supervisor:
         self._ended_ns = 0
         self._timers: list[asyncio.TimerHandle] = []
         self._left = False
+        self._stopping = False
         self._loop_lag: LoopLag | None = None
         self._estimation = Estimation(self.spawn, self._close_if_done)
 
@@ -92,8 +93,6 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._info = self._describe()
-        self._span = self._start_span()
-        self._context = self._span.task_context or contextvars.copy_context()
         self._setup = ActorSetup(plan.clock, self.spawn, plan.options.execution)
         self._step_context = StepContext(
             message_id=self.message_id,
@@ -114,6 +113,9 @@ class Supervisor:
             self._meter,
             self.snapshot,
         )
+        # Everything that may refuse is done: from here on there is a span, and it will end.
+        self._span = self._start_span()
+        self._context = self._span.task_context or contextvars.copy_context()
         total_s = plan.options.timeouts.total_s
         if total_s is not None:
             self._timers.append(self._loop.call_later(total_s, self._total_time_is_up))
@@ -166,7 +168,7 @@ class Supervisor:
     def _open_branch(self, branch: Branch) -> Inlet:
         if branch.stage is None:
             return self._open_reader(branch)
-        step = branch.stage.open(self._step_context)
+        step = open_step(branch.stage, self._step_context)
         spec = ActorSpec(branch.name, branch.kind, self._next_index(), branch.capacity)
         outlets: list[Inlet] = [self._tail(branch.name)]
         if branch.readable:
@@ -229,7 +231,7 @@ class Supervisor:
 
     def _reader_failed(self, branch: Branch, reader: Reader, error: BaseException) -> None:
         error = name_stage(error, branch.name)
-        reader.channel.abort(error)
+        reader.channel.close(error)
         self._stop_stage(branch.name)
         self._cut_off(branch, error)
 
@@ -258,8 +260,32 @@ class Supervisor:
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._fail(error)
+        if self.outcome is not None or self._stopping:
+            return
+        if task.cancelled():
+            name = task.get_name().partition(":")[2]
+            self._crash(StageFailedError(f"the task of {name!r} was cancelled", stage=name))
+        elif (error := task.exception()) is not None:
+            self._crash(error)
+
+    def _crash(self, error: BaseException) -> None:
+        """A task died that others wait for: nothing more can come of this run."""
+        if self.error is None:
+            self._hide_secrets(error)
+            self.error = error
+        self._abort()
+        for reader in self.readers.values():
+            reader.channel.close(self.error)
+        self._end()
+
+    def _abort(self) -> None:
+        self._stopping = True
+        self._attempts.abort()
+        self._fan_out.abort()
+        for actor in self._branch_actors.values():
+            actor.abort()
+        for task in self._tasks:
+            task.cancel()
 
     # --- the run ---------------------------------------------------------------------------
 
@@ -273,10 +299,18 @@ class Supervisor:
             raise
         finally:
             self._stop_timers()
-        if error is not None and not self._message_ended:
-            self._fail(error)
-        else:
+        if error is None or self._message_ended:
             self._fan_out.close(self.error)
+            self._note_late_failure(error)
+        else:
+            self._fail(error)
+
+    def _note_late_failure(self, error: BaseException | None) -> None:
+        """A stage of the user's that fails after the message end undoes nothing, but is told."""
+        if isinstance(error, StageFailedError) and error.stage is not None:
+            self._hide_secrets(error)
+            self.branch_errors[error.stage] = error
+            logger.warning("stage %r failed after the message end: %s", error.stage, error)
 
     def _total_time_is_up(self) -> None:
         limit_s = self._plan.options.timeouts.total_s
@@ -291,7 +325,7 @@ class Supervisor:
         if self.error is None and self.outcome is None:
             self._hide_secrets(error)
             self.error = error
-            self._attempts.halt()
+            self._attempts.halt(error)
             self._fan_out.close(error)
 
     def _hide_secrets(self, error: BaseException) -> None:
@@ -330,6 +364,7 @@ class Supervisor:
     def cancel(self, outcome: Outcome = Outcome.CANCELLED) -> None:
         """Stop everything now: the provider's socket is closed, what waits is dropped."""
         if self.outcome is None:
+            self._stopping = True
             self._attempts.abort()
             self._fan_out.abort()
             for actor in self._branch_actors.values():
@@ -380,12 +415,10 @@ class Supervisor:
         """Return when the token counter, if one is at work, is done."""
         await self._estimation.wait()
 
-    def release_unread(self) -> None:
-        """Give up readers that nobody is reading, so that they cannot hold up the run."""
+    def lift_limits(self) -> None:
+        """Let readers take everything, so that one that nobody reads cannot hold up the run."""
         for reader in self.readers.values():
-            if not reader.ended and not reader.read_elsewhere():
-                reader.leave()
-                self._stop_stage(reader.spec.name)
+            reader.lift_limits()
 
     async def aclose(self) -> None:
         """Leave, and return when no task of the run is left (a detached one goes on)."""
@@ -395,7 +428,11 @@ class Supervisor:
         own = asyncio.current_task()
         try:
             while others := self._tasks - {own}:
-                await asyncio.wait(others)
+                # A stage that does not return from its end is not waited for without limit.
+                grace_s = self._plan.options.end_grace_s if self.outcome is not None else None
+                _, late = await asyncio.wait(others, timeout=grace_s)
+                for task in late:
+                    task.cancel()
         except asyncio.CancelledError:
             self.cancel()
             raise
@@ -487,9 +524,15 @@ class Supervisor:
         records.extend(reader.record() for reader in self.readers.values())
         # A stage that nothing reached has no times of its own.
         at_ns = self._ended_ns
-        return [
+        found = [
             r if r.started_ns else replace(r, started_ns=at_ns, ended_ns=at_ns) for r in records
         ]
+        source = found[0]
+        if source.ended_ns > at_ns:  # it may wait for the body's end after the response
+            end_ns = max(at_ns, source.started_ns)
+            idle_ns = min(source.idle_ns, end_ns - source.started_ns)
+            found[0] = replace(source, ended_ns=end_ns, idle_ns=idle_ns)
+        return found
 
     def _emitter_record(self, from_ns: int) -> StageRecord:
         to_ns = self._now()

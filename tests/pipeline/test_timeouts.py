@@ -20,8 +20,10 @@ from tokenline.options import Capacity, RunOptions
 from tokenline.policy import Timeouts
 from tokenline.record import Outcome
 from tokenline.testing import ScriptedSource, Wait, run_virtual, virtual_clock
+from tokenline.testing.source import Script
 
-PING = b""
+DRIP: Script = [Wait(1), b"x"] * 30
+WORDS: Script = [Wait(1), b"b\n"] * 100
 QUIET = {"headers_s": None, "idle_s": None}
 
 
@@ -52,7 +54,7 @@ def test_headers() -> None:
 
 def test_first_token_counts_content_only() -> None:
     # Half a line every second: bytes come, content does not.
-    source = ScriptedSource([b"x", *([Wait(1), b"x"] * 30)])
+    source = ScriptedSource([b"x", *DRIP])
     error = run_virtual(ends_with(source, FirstTokenTimeoutError, 10, first_token_s=10, idle_s=2))
     assert error.retryable
 
@@ -65,12 +67,12 @@ def test_idle_between_bytes() -> None:
 
 
 def test_stall_is_not_fed_by_bytes_without_content() -> None:
-    source = ScriptedSource([b"a\n", *([Wait(1), b"x"] * 30)])
+    source = ScriptedSource([b"a\n", *DRIP])
     run_virtual(ends_with(source, StallTimeoutError, 5, stall_s=5, idle_s=2))
 
 
 def test_total_is_from_the_start() -> None:
-    source = ScriptedSource([b"a\n", *([Wait(1), b"b\n"] * 100)])
+    source = ScriptedSource([b"a\n", *WORDS])
     error = run_virtual(ends_with(source, TotalTimeoutError, 7.5, total_s=7.5, idle_s=2))
     assert not error.retryable
 

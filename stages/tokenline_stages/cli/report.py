@@ -1,9 +1,10 @@
 """What the command line shows of a finished run: TTFT breakdown, stages, waterfall.
 
 How the times add up: from issuing the request to the end of the response, duration = provider
-(the source waiting for headers and bytes) + stages (the sum of their processing) + blocked
-(waiting for room in a queue) + other (event loop, queue hand-over, everything not in a stage).
-What of it the event loop was blocked is said apart: so much of the provider's share may be ours.
+(the source waiting for headers and bytes) + stages (the sum of their processing) + blocked (the
+source waiting for room in a queue) + other (event loop, queue hand-over, everything not in a
+stage). Where stages work in tasks of their own, beside the provider's time or each other's, the
+sum exceeds the duration; the difference is shown as "at the same time".
 
 Columns: work = processing; wait = no input (the source: the provider); queued = time that batches
 lay in its inbox; blocked = no room downstream; high = most items that ever lay in the inbox.
@@ -93,12 +94,14 @@ def account(record: RunRecord) -> str:
     duration = timings.ended_ns - timings.request_ns
     provider = sum(s.idle_ns for s in inside if s.kind is StageKind.SOURCE)
     stages = sum(stage.processing_ns for stage in inside)
-    blocked = sum(stage.blocked_ns for stage in inside)
+    # Only the source's: while it waits for room, stages behind it wait for the same.
+    blocked = sum(s.blocked_ns for s in inside if s.kind is StageKind.SOURCE)
     other = duration - provider - stages - blocked
+    rest = f"other {ms(other)}" if other >= 0 else f"at the same time {ms(other)}"
     return (
         f"{ms(duration)} ms = provider {ms(provider)} + stages {ms(stages)}"
-        f" + blocked {ms(blocked)} + other {ms(other)}"
-        f" ({_percent(duration - provider, duration)} ours)"
+        f" + blocked {ms(blocked)} + {rest}"
+        f" ({_percent(max(0, duration - provider), duration)} ours)"
         f"{_blocks(record.loop_lag)}"
     )
 
