@@ -109,8 +109,8 @@ class HarnessReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         cpu_shares: CPU time over time, for each process.
         lag: how late the event loops were.
-        lag_met: the largest lag that each request met before its first token; what timers owe
-            to their own coarseness counts as 0.
+        lag_met: the largest lag that each request met before its first token; up to 1.5 ms of it
+            may be the timers' own coarseness.
     """
 
     cpu_shares: list[float]

@@ -177,10 +177,16 @@ def _failure(error: BaseException) -> Failure:
         kind = f"{type(error).__module__}.{kind}"
     return Failure(
         type=kind,
-        message=" ".join(str(error).split())[:_MESSAGE_CHARACTERS],
+        message=_one_line(str(error)),
         status=status if isinstance(status, int) else None,
         code=code if isinstance(code, str) else None,
     )
+
+
+def _one_line(text: str) -> str:
+    """Printable, without line ends, not too long."""
+    line = " ".join(text.split())[:_MESSAGE_CHARACTERS]
+    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 def _first(record: RunRecord | None) -> str | None:

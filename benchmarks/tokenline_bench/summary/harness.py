@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tokenline_bench.metrics.loop_lag import COARSE_NS
 from tokenline_bench.report import HarnessReport, Spread
 from tokenline_bench.results import LevelResult
 from tokenline_bench.sample import Sample
@@ -33,11 +32,10 @@ class LagRecord:
 
     def __init__(self, workers: Sequence[LevelEnded]) -> None:
         self._stamps = [np.array(worker.lag_stamps_ns, np.int64) for worker in workers]
-        lags = [np.array(worker.lags_ns, np.int64) for worker in workers]
-        self._lags = [np.where(lag > COARSE_NS, lag, 0) for lag in lags]
+        self._lags = [np.array(worker.lags_ns, np.int64) for worker in workers]
 
     def largest(self, sample: Sample, until_ns: int | None) -> int:
-        """The largest lag from a request to a stamp; what timers owe counts as 0."""
+        """The largest lag from a request to a stamp."""
         if sample.request_ns is None or until_ns is None or sample.worker >= len(self._lags):
             return 0
         stamps = self._stamps[sample.worker]

@@ -18,18 +18,27 @@ _OFF = 0.1
 
 
 def find_warnings(report: Report, results: Results) -> list[str]:
-    """All warnings, each once."""
+    """All warnings, each once, with the levels that it holds for where there are several."""
     found: list[str] = []
     if report.interrupted:
         found.append("interrupted: these are the results up to then")
     found += _of_work(report, results)
+    levels: dict[str, list[str]] = {}
     for level in report.levels:
-        place = f" at {level.title}" if len(report.levels) > 1 else ""
-        found += [warning + place for warning in _of_harness(level)]
-        for endpoint in level.endpoints:
-            label = f"{endpoint.endpoint}: " if len(level.endpoints) > 1 else ""
-            found += [label + warning + place for warning in _of_endpoint(endpoint, level, report)]
-    return list(dict.fromkeys(found))
+        for warning in _of_level(level, report):
+            levels.setdefault(warning, []).append(level.title)
+    several = len(report.levels) > 1
+    for warning, titles in levels.items():
+        place = "all levels" if len(titles) == len(report.levels) else ", ".join(titles)
+        found.append(f"{warning} ({place})" if several else warning)
+    return found
+
+
+def _of_level(level: LevelReport, report: Report) -> Iterator[str]:
+    yield from dict.fromkeys(_of_harness(level))
+    for endpoint in level.endpoints:
+        label = f"{endpoint.endpoint}: " if len(level.endpoints) > 1 else ""
+        yield from (label + warning for warning in _of_endpoint(endpoint, level, report))
 
 
 def _of_work(report: Report, results: Results) -> Iterator[str]:

@@ -16,6 +16,7 @@ from .style import color, faded, layout
 
 _MOST_POINTS = 2000
 _BINS = 60
+_MOST_FILLED = 2  # series; more hide each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +60,23 @@ def histogram(series: Sequence[Series], what: str) -> go.Figure:
     """How often which latency came; all series with the same bins."""
     values = np.concatenate([np.asarray(each.values, float) for each in series])
     low, high = float(values.min()), float(values.max())
-    size = max((high - low) / _BINS, 1e-3)
-    bins = {"start": low, "end": high + size, "size": size}
+    edges = np.linspace(low, max(high, low + 1e-3), _BINS + 1)
+    filled = len(series) <= _MOST_FILLED
     figure = go.Figure()
     for number, each in enumerate(series):
-        figure.add_histogram(
-            x=np.asarray(each.values, float),
+        counts, _ = np.histogram(np.asarray(each.values, float), edges)
+        figure.add_scatter(
+            x=np.repeat(edges, 2),
+            y=np.concatenate(([0], np.repeat(counts, 2), [0])),
+            mode="lines",
             name=each.name,
-            xbins=bins,
-            autobinx=False,
-            marker={"color": faded(color(number), 0.6 if len(series) > 1 else 0.85)},
-            hovertemplate="%{x} ms: %{y}<extra>" + each.name + "</extra>",
+            line={"color": color(number), "width": 1.5},
+            fill="tozeroy" if filled else None,
+            fillcolor=faded(color(number), 0.35),
+            hovertemplate="%{x:.2f} ms: %{y}<extra>" + each.name + "</extra>",
         )
     figure.update_layout(
-        **layout(f"{what}, all values", f"{what} (ms)", "count", barmode="overlay"),
-        showlegend=len(series) > 1,
+        **layout(f"{what}, all values", f"{what} (ms)", "count"), showlegend=len(series) > 1
     )
     return figure
 

@@ -47,14 +47,14 @@ def layout(title: str, x: str, y: str, height: int = 380, **more: Any) -> dict[s
     """The layout of a figure."""
     return {
         "template": "plotly_white",
-        "title": {"text": title, "font": {"size": 15}, "x": 0.01, "xanchor": "left"},
+        "title": {"text": title, "font": {"size": 15}, "x": 0.01, "y": 0.98, "yanchor": "top"},
         "xaxis": {"title": {"text": x}, "zeroline": False},
         "yaxis": {"title": {"text": y}, "zeroline": False},
         "height": height,
-        "margin": {"l": 64, "r": 24, "t": 48, "b": 52},
+        "margin": {"l": 64, "r": 24, "t": 68, "b": 52},
         "font": {"family": _FONT, "size": 12, "color": "#374151"},
         "colorway": list(PALETTE),
-        "legend": {"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right", "yanchor": "bottom"},
+        "legend": {"orientation": "h", "y": 1.0, "x": 0, "xanchor": "left", "yanchor": "bottom"},
         "hoverlabel": {"namelength": -1},
         **more,
     }
