@@ -52,6 +52,10 @@ _COUNTS = (
 )
 
 
+def _keep_nothing(text: str) -> None:
+    raise AssertionError("no part is open")
+
+
 def _merge(old: Usage, new: Usage) -> Usage:
     counts = {name: getattr(new, name) for name in _COUNTS}
     for name, count in counts.items():
@@ -155,6 +159,7 @@ class Accumulator:
         size = self._size_bytes
         number = _NO_PART
         draft: PartDraft | None = None
+        append: Callable[[str], None] = _keep_nothing
         for event in items:
             if type(event) is TextDelta or type(event) is ReasoningDelta:
                 text = event.text

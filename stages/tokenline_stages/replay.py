@@ -216,15 +216,16 @@ class _ResponsesItems:
         self._by_id: dict[tuple[str, str], _Json] = {}
 
     def _item(self, type_: str, id_: str) -> _Json:
-        item = self._by_id.get((type_, id_))
-        if item is None:
-            item = {"type": type_, "id": id_}
-            if type_ == "message":
-                item |= {"role": "assistant", "status": "completed", "content": []}
-            else:
-                item["summary"] = []
-            self._by_id[type_, id_] = item
-            self._items.append(item)
+        known = self._by_id.get((type_, id_))
+        if known is not None:
+            return known
+        item: _Json = {"type": type_, "id": id_}
+        if type_ == "message":
+            item |= {"role": "assistant", "status": "completed", "content": []}
+        else:
+            item["summary"] = []
+        self._by_id[type_, id_] = item
+        self._items.append(item)
         return item
 
     def add_reasoning(self, part: ReasoningPart) -> None:

@@ -140,7 +140,8 @@ def as_estimator(counter: TokenCounter | UsageEstimator | None) -> UsageEstimato
         return None
     if hasattr(counter, "estimate"):
         return cast(UsageEstimator, counter)
-    return CountedUsage(counter)
+    plain: Any = counter
+    return CountedUsage(plain)
 
 
 def overhead_tokens(payload: Mapping[str, Any]) -> int:

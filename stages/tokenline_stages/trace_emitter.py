@@ -54,9 +54,8 @@ class TraceEmitter:
     def __init__(self, telemetry: Telemetry, *sinks: RecordSink) -> None:
         self._telemetry = telemetry
         self._sinks = sinks
-        self._prepare: list[Callable[[], object]] = [
-            sink.prepare for sink in sinks if hasattr(sink, "prepare")
-        ]
+        found = (getattr(sink, "prepare", None) for sink in sinks)
+        self._prepare: list[Callable[[], object]] = [prepare for prepare in found if prepare]
 
     def start(self, info: RunInfo) -> RunSpan:
         """Begin a run."""

@@ -209,11 +209,11 @@ def _decode_other_delta(data: bytes, error: Exception) -> OtherBlockDelta:
     try:
         loose = _decode_loose_delta(data)
         type_ = _decode_head(loose.delta).type
+        if type_ is not None and type_ not in _DELTA_TAGS:
+            return OtherBlockDelta(loose.index, type_, bytes(loose.delta))
     except _NOT_DECODED:
-        type_ = None
-    if type_ is None or type_ in _DELTA_TAGS:
-        raise MalformedStreamError(f"delta is not as documented: {error}") from error
-    return OtherBlockDelta(loose.index, type_, bytes(loose.delta))
+        pass
+    raise MalformedStreamError(f"delta is not as documented: {error}") from error
 
 
 def _frame_error(headers: Mapping[str, object], payload: bytes) -> Error:

@@ -110,7 +110,7 @@ def _scalar(argument: PartialArg) -> float | int | bool | None:
     return argument.number_value if argument.bool_value is None else argument.bool_value
 
 
-def _put(node: Any, step: str | int, value: object) -> None:
+def _put(node: Any, step: Any, value: object) -> None:
     if isinstance(node, list) and step == len(node):
         node.append(value)
     elif isinstance(node, dict) is isinstance(step, int):

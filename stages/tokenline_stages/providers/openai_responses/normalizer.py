@@ -127,7 +127,7 @@ class ResponsesNormalizer:
         return next(rest, None)
 
     def _grow_hot_part(
-        self, part: OpenPart, last: structs.PartDelta, rest: Iterator[structs.ResponsesWire]
+        self, part: OpenPart, last: structs.PartDelta, rest: Iterator[Any]
     ) -> structs.ResponsesWire | None:
         emission = self._emission
         wire_type, index, output_index = type(last), last.index, last.output_index
@@ -135,6 +135,7 @@ class ResponsesNormalizer:
         event, number = part.slot.delta, part.open()
         append, keep = emission.out.append, part.fragments.append
         seq = emission.seq
+        item: structs.AnyPartDelta  # once its type was compared
         for item in rest:
             if (
                 type(item) is not wire_type
@@ -153,13 +154,14 @@ class ResponsesNormalizer:
         return None
 
     def _grow_hot_call(
-        self, call: OpenCall, last: structs.CallDelta, rest: Iterator[structs.ResponsesWire]
+        self, call: OpenCall, last: structs.CallDelta, rest: Iterator[Any]
     ) -> structs.ResponsesWire | None:
         emission = self._emission
         wire_type, output_index, item_id = type(last), last.output_index, last.item_id
         number, tool_call_id, name = call.number or 0, call.tool_call_id, call.name
         message_id, recv_ns = emission.message_id, emission.recv_ns
         append = emission.out.append
+        item: structs.AnyCallDelta  # once its type was compared
         for item in rest:
             if (
                 type(item) is not wire_type

@@ -332,6 +332,12 @@ ResponsesWire = (
 )
 """Everything that the parser gives to the normalizer."""
 
+AnyPartDelta = TextDelta | RefusalDelta | ReasoningDelta | SummaryDelta
+"""Increments of a part's text."""
+
+AnyCallDelta = ArgumentsDelta | InputDelta | McpArgumentsDelta | CodeDelta
+"""Increments of a call's arguments."""
+
 BLOCK_ITEMS = {
     "response.apply_patch_call_operation_diff.delta": "apply_patch_call",
     "response.audio.delta": "audio",
