@@ -23,8 +23,8 @@ _COLUMNS = (
     ("outcome", 9),
     ("TTFT s", 6),
     ("total s", 7),
-    ("in", 2),
-    ("out", 3),
+    ("in", 4),
+    ("out", 4),
     ("ended with", None),
 )
 """Headings and least widths; None may be cut where the terminal is narrow."""

@@ -100,8 +100,10 @@ class SqlSink:
     def __init__(self, address: str | Path) -> None:
         self.url = database_url(address)
         # Now, not in the store's thread: all the imports take the interpreter for 0.2 s.
+        from . import sql_schema
+
         self._spare: AsyncEngine | None = make_engine(self.url)
-        self._insert = _insert_for(self._spare.dialect.name)
+        self._insert = sql_schema.insert_for(self._spare.dialect.name, sql_schema.TRACES)
         self._engine: AsyncEngine | None = None
 
     @property
@@ -180,15 +182,3 @@ class SqlSink:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-def _insert_for(dialect: str) -> Any:
-    from .sql_schema import TRACES
-
-    if dialect == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as insert_in_postgresql
-
-        return insert_in_postgresql(TRACES).on_conflict_do_nothing(index_elements=["id"])
-    from sqlalchemy.dialects.sqlite import insert as insert_in_sqlite
-
-    return insert_in_sqlite(TRACES).on_conflict_do_nothing(index_elements=["id"])

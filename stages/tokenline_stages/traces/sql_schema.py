@@ -25,6 +25,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tokenline.errors import ConfigError
 
@@ -78,11 +79,27 @@ def prepare_schema(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-    _metadata.create_all(connection)
+    # Not create_all: it looks first and creates then, and another process may come in between.
+    for table in (SCHEMA, TRACES):
+        connection.execute(CreateTable(table, if_not_exists=True))
+        for index in table.indexes:
+            connection.execute(CreateIndex(index, if_not_exists=True))
     found = connection.execute(select(SCHEMA.c.version)).scalar()
     if found is None:
-        connection.execute(SCHEMA.insert().values(version=VERSION))
+        row = insert_for(connection.dialect.name, SCHEMA).values(version=VERSION)
+        connection.execute(row)
     check_version(found)
+
+
+def insert_for(dialect: str, table: Table) -> Any:
+    """An INSERT that leaves rows with the same key as they are."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_in_postgresql
+
+        return insert_in_postgresql(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects.sqlite import insert as insert_in_sqlite
+
+    return insert_in_sqlite(table).on_conflict_do_nothing()
 
 
 def check_version(found: int | None) -> None:

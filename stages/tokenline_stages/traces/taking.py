@@ -12,10 +12,14 @@ from typing import Any
 
 import msgspec
 
+from tokenline.json_args import pair_surrogates
 from tokenline.record import RunRecord
 
 _OVERHEAD_BYTES = 4096
 """What a record takes in memory apart from payload and content, roughly."""
+
+_DEEPEST = 100
+_MOST_VALUES = 100_000
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -67,6 +71,8 @@ unpack = msgspec.msgpack.Decoder().decode
 def _pack(payload: Mapping[str, Any]) -> bytes:
     try:
         return _encode(payload)
+    except RecursionError:
+        return _encode("<payload not readable: it contains itself or nests too deep>")
     except Exception:
         # Halves of characters, numbers beyond 64 bits: rare, so the slow way will do.
         return _pack_slowly(payload)
@@ -74,23 +80,33 @@ def _pack(payload: Mapping[str, Any]) -> bytes:
 
 def _pack_slowly(payload: Mapping[str, Any]) -> bytes:
     try:
-        return _encode(_plain(payload, 100))
+        return _encode(_Plain().make(payload, _DEEPEST))
     except Exception as error:
         return _encode(f"<payload not readable: {type(error).__name__}>")
 
 
-def _plain(value: Any, depth: int) -> Any:
-    if not depth:
-        return f"<{type(value).__name__}>"
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, int):
-        return value if abs(value) < 1 << 63 else str(value)
-    if isinstance(value, Mapping):
-        return {str(name): _plain(inner, depth - 1) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner, depth - 1) for inner in value]
-    return value
+class _Plain:
+    """Makes data that can be packed; what contains itself must not keep it for ever."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_VALUES
+
+    def make(self, value: Any, depth: int) -> Any:
+        self._left -= 1
+        if not depth or self._left < 0:
+            return f"<{type(value).__name__}>"
+        if isinstance(value, str):
+            return pair_surrogates(value)
+        if isinstance(value, int):
+            return value if abs(value) < 1 << 63 else str(value)
+        if isinstance(value, Mapping):
+            return {
+                pair_surrogates(str(name)): self.make(inner, depth - 1)
+                for name, inner in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            return [self.make(inner, depth - 1) for inner in value]
+        return value
 
 
 def _span_ids() -> tuple[str | None, str | None]:
