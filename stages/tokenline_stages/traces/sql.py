@@ -50,7 +50,7 @@ def database_url(address: str | Path) -> URL:
     else:
         try:
             url = make_url(address)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             raise ConfigError("the database URL cannot be read; check its form") from None
     if url.drivername not in _DIALECTS:
         raise ConfigError(
@@ -123,8 +123,6 @@ class SqlSink:
 
     async def write(self, batch: Sequence[Trace]) -> None:
         """Insert the batch in one transaction; records that are there already stay as they are."""
-        from sqlalchemy.exc import DataError, IntegrityError, StatementError
-
         from .sql_schema import row_of
 
         assert self._engine is not None
@@ -132,10 +130,8 @@ class SqlSink:
         try:
             async with self._engine.begin() as connection:
                 await connection.execute(self._insert, rows)
-        except (DataError, IntegrityError) as error:
-            await self._write_singly(rows, error)
-        except StatementError as error:
-            if not isinstance(error.orig, (ValueError, TypeError, OverflowError)):
+        except Exception as error:
+            if not _is_about_data(error):
                 raise
             await self._write_singly(rows, error)
 
@@ -150,17 +146,13 @@ class SqlSink:
             raise TracesRejectedError(type(cause).__name__, count=rejected) from cause
 
     async def _try_one(self, connection: AsyncConnection, row: dict[str, Any]) -> bool:
-        from sqlalchemy.exc import DataError, IntegrityError, StatementError
-
         try:
             async with connection.begin_nested():
                 await connection.execute(self._insert, row)
-        except (DataError, IntegrityError):
+        except Exception as error:
+            if not _is_about_data(error):
+                raise
             return False
-        except StatementError as error:
-            if isinstance(error.orig, (ValueError, TypeError, OverflowError)):
-                return False
-            raise
         return True
 
     async def flush(self) -> None:
@@ -182,3 +174,15 @@ class SqlSink:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _is_about_data(error: BaseException | None) -> bool:
+    """Whether a row is to blame; then trying again would not help."""
+    from sqlalchemy.exc import DataError, IntegrityError
+
+    while error is not None:
+        # asyncpg's own DataError, which SQLAlchemy does not tell from others, is a ValueError.
+        if isinstance(error, (DataError, IntegrityError, ValueError, TypeError, OverflowError)):
+            return True
+        error = error.__cause__
+    return False

@@ -1,5 +1,6 @@
 """A PostgreSQL server of the machine's own binaries, in a folder of its own, gone afterwards."""
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -9,6 +10,8 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import asyncpg  # type: ignore[import-untyped]
 
 _FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 _USERS = ("postgres", "nobody")
@@ -59,6 +62,16 @@ class PostgreSQL:
             *("pg_ctl", "start", "-w", "-t", "20", "-D", data, "-o", options),
             *("-l", str(self._folder / "log")),
         )
+
+    def empty(self) -> None:
+        """Drop every table."""
+
+        async def drop() -> None:
+            connection = await asyncpg.connect(self.url)
+            await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            await connection.close()
+
+        asyncio.run(drop())
 
     def stop(self) -> None:
         """Stop the server at once, as a crash would; what was committed stays."""
