@@ -308,7 +308,7 @@ M_STAGE_PROCESSING = Metric(
 M_STAGE_QUEUE_WAIT = Metric(
     "tokenline.stage.queue.wait",
     "s",
-    "Time batches waited in a stage's inbox, summed over a run that used it",
+    "Time a batch waited in a stage's inbox, mean over a run that used it",
     _STAGE_BUCKETS,
 )
 M_STAGE_BLOCKED = Metric(

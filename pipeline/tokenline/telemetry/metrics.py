@@ -147,7 +147,8 @@ class Instruments:
             self._depths[stage.name] = deepest
         yield self._processing.record(stage.processing_ns / _NS, attributes, context)
         if stage.queued_batches:
-            yield self._queue_wait.record(stage.queue_wait_ns / _NS, attributes, context)
+            mean_ns = stage.queue_wait_ns / stage.queued_batches
+            yield self._queue_wait.record(mean_ns / _NS, attributes, context)
         if stage.blocked_ns:
             yield self._blocked.record(stage.blocked_ns / _NS, attributes, context)
 

@@ -113,7 +113,7 @@ def test_stage_metrics(memory: MemoryFactory) -> None:
         "consumer": 0.1,
     }
     # Waits are recorded where there were any: zeros of fused stages would drown them.
-    assert values(found["tokenline.stage.queue.wait"], name) == {"consumer": 0.012}
+    assert values(found["tokenline.stage.queue.wait"], name) == {"consumer": 0.0003}
     assert values(found["tokenline.stage.blocked.duration"], name) == {"source": 0.03}
     assert values(found["tokenline.stage.items"], name) == {
         "source": 40,

@@ -1,0 +1,1 @@
+"""Grafana dashboards and Prometheus alerts, made from code: `python -m dashboards.build`."""
