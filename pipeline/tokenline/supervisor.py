@@ -27,11 +27,12 @@ from .options import Overflow
 from .pipeline import Branch, Pipeline
 from .policy import OnLeave
 from .reader import Reader
-from .record import Outcome, RunInfo, RunRecord, StageKind, StageRecord, Timings
+from .record import Outcome, RunInfo, RunRecord, StageKind, Timings
 from .redaction import hide_in_error, secret_values
 from .result import Result
 from .source import Request
 from .stage import StepContext
+from .summary import collect_stages, collect_timings, emitter_stage
 from .telemetry.hook import NoRunSpan, RunSpan
 
 logger = logging.getLogger("tokenline")
@@ -455,9 +456,8 @@ class Supervisor:
             self._span.end(self.record)
         except Exception:
             logger.exception("telemetry failed at the end of a run")
-        self.record = replace(
-            self.record, stages=(*self.record.stages, self._emitter_record(from_ns))
-        )
+        emitter = emitter_stage(self._next_index(), from_ns, self._now())
+        self.record = replace(self.record, stages=(*self.record.stages, emitter))
 
     def snapshot(self) -> Result | None:
         """The result so far; None if the pipeline accumulates nothing."""
@@ -475,20 +475,13 @@ class Supervisor:
 
     def timings(self) -> Timings:
         """The stamps so far."""
-        stamps = self._attempts.current.stamps
-        delivered = [r.first_delivery_ns for r in self.readers.values() if r.first_delivery_ns]
-        return Timings(
-            started_ns=self._info.started_ns,
-            request_ns=stamps.request_ns,
-            headers_ns=stamps.headers_ns,
-            first_byte_ns=stamps.first_byte_ns,
-            first_chunk_ns=self._meter.first_chunk_ns,
-            first_token_ns=self._meter.first_token_ns,
-            first_answer_ns=self._meter.first_answer_ns,
-            first_delivery_ns=min(delivered) if delivered else None,
-            last_token_ns=self._meter.last_token_ns or None,
-            ended_ns=self._ended_ns or self._now(),
-            closed_ns=self._now(),
+        return collect_timings(
+            self._info,
+            self._attempts.current.stamps,
+            self._meter,
+            self.readers.values(),
+            self._ended_ns,
+            self._now(),
         )
 
     def _make_record(self) -> RunRecord:
@@ -512,40 +505,15 @@ class Supervisor:
             limiter_wait_ns=self._attempts.limiter_wait_ns,
             attempt_records=tuple(self._attempts.history),
             route=self._attempts.current.route.name,
-            stages=tuple(self._stage_records()),
+            stages=collect_stages(
+                [
+                    *self._attempts.current.records(),
+                    self._fan_out.record(),
+                    *(actor.record() for actor in self._branch_actors.values()),
+                    *(reader.record() for reader in self.readers.values()),
+                ],
+                self._ended_ns,
+            ),
             result=self.snapshot(),
             loop_lag=self._loop_lag,
-        )
-
-    def _stage_records(self) -> list[StageRecord]:
-        records = self._attempts.current.records()
-        records.append(self._fan_out.record())
-        records.extend(actor.record() for actor in self._branch_actors.values())
-        records.extend(reader.record() for reader in self.readers.values())
-        # A stage that nothing reached has no times of its own.
-        at_ns = self._ended_ns
-        found = [
-            r if r.started_ns else replace(r, started_ns=at_ns, ended_ns=at_ns) for r in records
-        ]
-        source = found[0]
-        if source.ended_ns > at_ns:  # it may wait for the body's end after the response
-            end_ns = max(at_ns, source.started_ns)
-            idle_ns = min(source.idle_ns, end_ns - source.started_ns)
-            found[0] = replace(source, ended_ns=end_ns, idle_ns=idle_ns)
-        return found
-
-    def _emitter_record(self, from_ns: int) -> StageRecord:
-        to_ns = self._now()
-        return StageRecord(
-            name="trace-emitter",
-            kind=StageKind.TRACE_EMITTER,
-            index=self._next_index(),
-            started_ns=from_ns,
-            ended_ns=to_ns,
-            items_in=1,
-            items_out=1,
-            batches=1,
-            processing_ns=to_ns - from_ns,
-            max_processing_ns=to_ns - from_ns,
-            first_item_ns=to_ns - from_ns,
         )
