@@ -12,6 +12,12 @@ from tokenline.clock import Clock
 T = TypeVar("T")
 
 _START_S = 1000.0
+_PATIENCE_S = 5.0
+_TURNS = 50
+
+
+class StuckError(AssertionError):
+    """Every task waits, and nothing is left that could wake one."""
 
 
 class _JumpingSelector(selectors.SelectSelector):
@@ -22,9 +28,21 @@ class _JumpingSelector(selectors.SelectSelector):
         self.now_s = _START_S
 
     def select(self, timeout: float | None = None) -> Any:
+        if timeout is None:
+            return self._wait_for_threads()
         ready = super().select(0)
-        if not ready and timeout:
+        if not ready:
             self.now_s += timeout
+        return ready
+
+    def _wait_for_threads(self) -> Any:
+        """Without a timer only another thread can go on; one that is at work is not waited for."""
+        ready = super().select(_PATIENCE_S)
+        if not ready:
+            raise StuckError(
+                "nothing can happen any more: every task waits and there is no timer;"
+                " print the tasks (asyncio.all_tasks()) before the line that hangs"
+            )
         return ready
 
 
@@ -64,3 +82,9 @@ def run_virtual(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` on a virtual clock: `asyncio.sleep(3600)` takes no time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
+
+
+async def settle() -> None:
+    """Return when every task that could go on without time passing has gone on."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
