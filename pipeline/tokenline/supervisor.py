@@ -15,16 +15,15 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
-from .actor import Actor, ActorSetup, ActorSpec, FanOutActor, Inlet, name_stage, open_step
+from .actor import ActorSetup
 from .attempts import Attempts
+from .branches import Branches, BranchReports
 from .errors import RunCancelledError, StageFailedError, StreamTimeoutError, TotalTimeoutError
 from .estimate import Estimation
-from .fused import fuse
-from .gate import Gate, Tail
+from .gate import Gate
 from .loop_lag import LoopLag, watch_loop
 from .meter import Meter
-from .options import Overflow
-from .pipeline import Branch, Pipeline
+from .pipeline import Pipeline
 from .policy import OnLeave
 from .reader import Reader
 from .record import Outcome, RunInfo, RunRecord, StageKind, Timings
@@ -66,17 +65,13 @@ class Supervisor:
         self.error: BaseException | None = None
         self.outcome: Outcome | None = None
         self.record: RunRecord | None = None
-        self.branch_errors: dict[str, BaseException] = {}
         self.readers: dict[str, Reader] = {}
+        self.branch_errors: dict[str, BaseException] = {}
         self._plan = plan
         self._request = request
         self._tags = tags
         self._now = plan.clock.now_ns
         self._meter = Meter()
-        self._indexes = 0
-        self._branch_actors: dict[str, Actor] = {}
-        self._branch_inlets: dict[str, Inlet] = {}
-        self._open_tails: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._message_ended = False
         self._ended_ns = 0
@@ -104,7 +99,10 @@ class Supervisor:
             limits=plan.options.limits,
             tags=self._tags,
         )
-        self._fan_out = self._build_fan_out()
+        self._branches = Branches(plan, self._step_context, self._setup, self._reports())
+        self.readers = self._branches.readers
+        self.branch_errors = self._branches.errors
+        self._fan_out = self._branches.fan_out
         self._attempts = Attempts(
             plan,
             self._request,
@@ -151,56 +149,14 @@ class Supervisor:
             logger.exception("telemetry failed at the start of a run; the run goes on without")
             return NoRunSpan()
 
-    def _build_fan_out(self) -> FanOutActor:
-        plan = self._plan
-        spec = ActorSpec("fan-out", StageKind.FAN_OUT, self._next_index(), plan.fan_out)
-        # Branches that are not read first: what a reader is told has been accumulated by then.
-        for branch in sorted(plan.branches, key=lambda branch: branch.readable):
-            self._branch_inlets[branch.name] = self._open_branch(branch)
-        return FanOutActor(
-            spec,
-            self._setup,
-            list(self._branch_inlets.values()),
-            self._tail("fan-out"),
-            self._fan_out_failed,
-            self._meter.observe,
+    def _reports(self) -> BranchReports:
+        return BranchReports(
+            observe=self._meter.observe,
+            on_all_through=self._all_through,
+            on_reader_end=self._close_if_done,
+            on_failure=self._fail,
+            hide_secrets=self._hide_secrets,
         )
-
-    def _open_branch(self, branch: Branch) -> Inlet:
-        if branch.stage is None:
-            return self._open_reader(branch)
-        step = open_step(branch.stage, self._step_context)
-        spec = ActorSpec(branch.name, branch.kind, self._next_index(), branch.capacity)
-        outlets: list[Inlet] = [self._tail(branch.name)]
-        if branch.readable:
-            waiting = branch.capacity.model_copy(
-                update={"overflow": Overflow.BLOCK, "max_wait_s": None}
-            )
-            spec = replace(spec, name=branch.stage.name, capacity=waiting)
-            outlets.insert(0, self._open_reader(branch))
-        actor = Actor(spec, self._setup, step, outlets, lambda _, e: self._cut_off(branch, e))
-        self._branch_actors[branch.name] = actor
-        return fuse([actor], outlets[0], self._now) if len(outlets) == 1 else actor
-
-    def _open_reader(self, branch: Branch) -> Reader:
-        spec = ActorSpec(branch.name, branch.kind, self._next_index(), branch.capacity)
-        reader = Reader(
-            spec,
-            self._plan.clock,
-            self._reader_ended,
-            lambda reader, error: self._reader_failed(branch, reader, error),
-            content=branch.content,
-        )
-        self.readers[branch.name] = reader
-        return reader
-
-    def _next_index(self) -> int:
-        self._indexes += 1
-        return len(self._plan.chain) + self._indexes
-
-    def _tail(self, name: str) -> Tail:
-        self._open_tails.add(name)
-        return Tail(name, self.branch_through)
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Start a task that the run owns."""
@@ -221,43 +177,9 @@ class Supervisor:
         self._attempts.settle()
         self._timers.append(self._loop.call_later(grace_s, self._attempts.halt))
 
-    def branch_through(self, name: str) -> None:
-        """A branch has taken everything it will take."""
-        self._open_tails.discard(name)
-        if not self._open_tails and self.outcome is None:
+    def _all_through(self) -> None:
+        if self.outcome is None:
             self._end()
-
-    def _fan_out_failed(self, actor: Actor, error: BaseException) -> None:
-        self._fail(error)
-
-    def _reader_failed(self, branch: Branch, reader: Reader, error: BaseException) -> None:
-        error = name_stage(error, branch.name)
-        reader.channel.close(error)
-        self._stop_stage(branch.name)
-        self._cut_off(branch, error)
-
-    def _stop_stage(self, name: str) -> None:
-        """Stop the stage in front of a reader that takes no more."""
-        actor = self._branch_actors.get(name)
-        if actor is not None:
-            actor.abort()
-            self.branch_through(name)
-
-    def _cut_off(self, branch: Branch, error: BaseException) -> None:
-        """End the run for a required branch that failed; go on without an optional one."""
-        if branch.required:
-            self._fail(error)
-            return
-        self._hide_secrets(error)
-        self.branch_errors[branch.name] = error
-        logger.warning("optional branch %r failed and is cut off: %s", branch.name, error)
-        inlet = self._branch_inlets[branch.name]
-        if inlet in self._fan_out.outlets:
-            # A copy: the fan-out may be going through its list right now.
-            self._fan_out.outlets = [o for o in self._fan_out.outlets if o is not inlet]
-
-    def _reader_ended(self, reader: Reader) -> None:
-        self._close_if_done()
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -275,16 +197,13 @@ class Supervisor:
             self._hide_secrets(error)
             self.error = error
         self._abort()
-        for reader in self.readers.values():
-            reader.channel.close(self.error)
+        self._branches.end_readers(self.error)
         self._end()
 
     def _abort(self) -> None:
         self._stopping = True
         self._attempts.abort()
-        self._fan_out.abort()
-        for actor in self._branch_actors.values():
-            actor.abort()
+        self._branches.abort()
         for task in self._tasks:
             task.cancel()
 
@@ -367,23 +286,17 @@ class Supervisor:
         if self.outcome is None:
             self._stopping = True
             self._attempts.abort()
-            self._fan_out.abort()
-            for actor in self._branch_actors.values():
-                actor.abort()
+            self._branches.abort()
             self._end(outcome)
         if not self._loop.is_closed():
-            for reader in self.readers.values():
-                if not reader.ended:
-                    reader.channel.abort(RunCancelledError("the run was cancelled"))
+            self._branches.abort_readers(RunCancelledError("the run was cancelled"))
             for task in self._tasks:
                 task.cancel()
         self._close()
 
     def leave(self) -> None:
         """The readers are gone: cancel, or see to the rest, as the options say."""
-        for reader in self.readers.values():
-            reader.leave()
-            self._stop_stage(reader.spec.name)
+        self._branches.leave()
         leaving = self._plan.options.leaving
         if self.outcome is not None or self._left:
             return
@@ -418,8 +331,7 @@ class Supervisor:
 
     def lift_limits(self) -> None:
         """Let readers take everything, so that one that nobody reads cannot hold up the run."""
-        for reader in self.readers.values():
-            reader.lift_limits()
+        self._branches.lift_limits()
 
     async def aclose(self) -> None:
         """Leave, and return when no task of the run is left (a detached one goes on)."""
@@ -443,7 +355,7 @@ class Supervisor:
     def _close_if_done(self) -> None:
         if self.outcome is None or self._estimation.pending:
             return
-        if all(reader.ended for reader in self.readers.values()):
+        if self._branches.all_read:
             self._close()
 
     def _close(self) -> None:
@@ -456,22 +368,21 @@ class Supervisor:
             self._span.end(self.record)
         except Exception:
             logger.exception("telemetry failed at the end of a run")
-        emitter = emitter_stage(self._next_index(), from_ns, self._now())
+        emitter = emitter_stage(self._branches.next_index(), from_ns, self._now())
         self.record = replace(self.record, stages=(*self.record.stages, emitter))
 
     def snapshot(self) -> Result | None:
         """The result so far; None if the pipeline accumulates nothing."""
         if self.record is not None:
             return self.record.result
-        for branch in self._plan.branches:
-            if branch.kind is StageKind.ACCUMULATOR:
-                step: Any = self._branch_actors[branch.name].step
-                result: Result = step.snapshot(
-                    outcome=self.outcome, error=self.error, timings=self.timings()
-                )
-                counted = self._estimation.usage
-                return result if counted is None else result.with_estimated_usage(counted)
-        return None
+        accumulator = self._branches.step_of(StageKind.ACCUMULATOR)
+        if accumulator is None:
+            return None
+        result: Result = accumulator.snapshot(
+            outcome=self.outcome, error=self.error, timings=self.timings()
+        )
+        counted = self._estimation.usage
+        return result if counted is None else result.with_estimated_usage(counted)
 
     def timings(self) -> Timings:
         """The stamps so far."""
@@ -506,13 +417,7 @@ class Supervisor:
             attempt_records=tuple(self._attempts.history),
             route=self._attempts.current.route.name,
             stages=collect_stages(
-                [
-                    *self._attempts.current.records(),
-                    self._fan_out.record(),
-                    *(actor.record() for actor in self._branch_actors.values()),
-                    *(reader.record() for reader in self.readers.values()),
-                ],
-                self._ended_ns,
+                [*self._attempts.current.records(), *self._branches.records()], self._ended_ns
             ),
             result=self.snapshot(),
             loop_lag=self._loop_lag,
