@@ -55,3 +55,9 @@ def test_the_builder_example_prints_its_graph() -> None:
     for word in ("source", "parser", "normalizer", "fan-out", "consumer", "accumulator", "log"):
         assert word in said
     assert "drop_oldest" in said
+
+
+def test_the_careful_connection_is_made() -> None:
+    assert execute(BLOCKS[2] + "\nprint(line.pipeline({'messages': []}).fallbacks[0].name)") == (
+        "anthropic\n"
+    )
