@@ -59,12 +59,20 @@ def true_ns(distribution: Truth, p: float) -> float:
 
 
 class Prober:
-    """Runs small benchmarks with one worker that was calibrated once."""
+    """Runs small benchmarks of one distribution, all with the same calibration."""
 
-    def __init__(self, base_url: str, requests: int, confidence: float = 0.95) -> None:
+    def __init__(
+        self, simulator: SimulatorProcess, plan: Plan, requests: int, confidence: float
+    ) -> None:
+        endpoint = Endpoint(
+            model="m",
+            base_url=simulator.openai_base_url,
+            api_key="right",
+            body={"tokenline_plan": msgspec.to_builtins(plan)},
+        )
         self._requests = requests
         self._bench = Bench(
-            endpoints=(Endpoint(model="m", base_url=base_url, api_key="none"),),
+            endpoints=(endpoint,),
             work=FixedPrompt(text="hello"),
             requests=requests,
             confidence=confidence,
@@ -72,15 +80,16 @@ class Prober:
         )
         self._result: LevelResult | None = None
         self._worker = Worker(self._bench, ALL, self._note)
-        self._own: tuple[int, ...] = ()
+        self.own: tuple[int, ...] = ()
 
     def _note(self, sample: object) -> None:
         if self._result is not None:
             self._result.samples.append(sample)  # type: ignore[arg-type]
 
-    async def prepare(self) -> None:
-        """Calibrate, and open the connections."""
-        self._own = (await self._worker.prepare(True)).own_ns
+    async def prepare(self, own: tuple[int, ...] | None = None) -> None:
+        """Calibrate, unless that was done, and open the connections."""
+        prepared = await self._worker.prepare(own is None)
+        self.own = prepared.own_ns if own is None else own
         await self.measure()
 
     async def measure(self) -> LevelReport:
@@ -89,7 +98,7 @@ class Prober:
         level = Level(number=0, load=load, start_ns=time.perf_counter_ns(), requests=self._requests)
         self._result = LevelResult(level, time.time_ns())
         self._result.workers = [await self._worker.run_level(level)]
-        return summarize_level(self._result, self._bench, self._own)
+        return summarize_level(self._result, self._bench, self.own)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -123,20 +132,27 @@ def _holds(found: Percentile, truth_ns: float) -> bool:
     return above and (found.high is None or truth_ns <= found.high)
 
 
-async def run_many(distribution: Truth, runs: int, requests: int, confidence: float = 0.95) -> Runs:
-    """Benchmark one distribution many times."""
+async def run_many(
+    simulator: SimulatorProcess,
+    distribution: Truth,
+    runs: int,
+    requests: int,
+    *,
+    confidence: float = 0.95,
+    own: tuple[int, ...] | None = None,
+) -> Runs:
+    """Benchmark one distribution many times; `own` is what a calibration found."""
     found = Runs()
     plan = Plan(ttft_s=distribution, inter_token_s=0.0, tokens=1)
-    with SimulatorProcess(plan) as simulator:
-        prober = Prober(simulator.openai_base_url, requests, confidence)
-        await prober.prepare()
-        for _ in range(runs):
-            urlopen(Request(f"{simulator.url}/ledger", method="DELETE")).close()
-            report = await prober.measure()
-            for p in PERCENTILES:
-                found.intervals[p].append(report.endpoint().metrics["ttft"].at(p))
-            found.sent_ns += read_sent(simulator.url)
-        await prober.aclose()
+    prober = Prober(simulator, plan, requests, confidence)
+    await prober.prepare(own)
+    for _ in range(runs):
+        urlopen(Request(f"{simulator.url}/ledger", method="DELETE")).close()
+        report = await prober.measure()
+        for p in PERCENTILES:
+            found.intervals[p].append(report.endpoint().metrics["ttft"].at(p))
+        found.sent_ns += read_sent(simulator.url)
+    await prober.aclose()
     return found
 
 
@@ -164,7 +180,8 @@ def main(runs: int, requests: int, path: Path | None) -> None:
         table.add_column(heading, justify="left" if heading == "TTFT" else "right")
     counts = []
     for name, distribution in DISTRIBUTIONS.items():
-        found = asyncio.run(run_many(distribution, runs, requests))
+        with SimulatorProcess() as simulator:
+            found = asyncio.run(run_many(simulator, distribution, runs, requests))
         for p in PERCENTILES:
             set_ns, sent_ns = true_ns(distribution, p), found.sent(p)
             held = found.held(p, sent_ns), found.held(p, set_ns)

@@ -1,6 +1,8 @@
 """Time to the end of the response: usage, end marker and last byte included.
 
-ended_ns - request_ns
+    ended_ns - request_ns
+
+What a client waits for that reads to the end; `end to end` stops at the last token.
 """
 
 from tokenline_bench.sample import Sample

@@ -1,6 +1,8 @@
 """How long until the response's headers are there.
 
-headers_ns - request_ns
+    headers_ns - request_ns
+
+Servers differ in when they send them: at once, or only with the first token.
 """
 
 from tokenline_bench.sample import Sample

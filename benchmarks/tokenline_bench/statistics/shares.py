@@ -11,4 +11,5 @@ def wilson_interval(count: int, of: int, confidence: float = 0.95) -> tuple[floa
     share = count / of
     middle = (share + z * z / (2 * of)) / (1 + z * z / of)
     half = z / (1 + z * z / of) * ((share * (1 - share) + z * z / (4 * of)) / of) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
+    low = middle - half if count else 0.0
+    return max(0.0, low), (min(1.0, middle + half) if count < of else 1.0)

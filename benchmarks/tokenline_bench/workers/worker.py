@@ -10,12 +10,13 @@ from contextvars import copy_context
 from msgspec.structs import replace
 
 from tokenline.errors import ConfigError, StreamError
+from tokenline.events import CONTENT_EVENTS
+from tokenline.run import Run
 from tokenline_bench.config import Bench, TimedTrace
 from tokenline_bench.load.client import Client
 from tokenline_bench.load.dealing import Dealing
 from tokenline_bench.load.generator import Generator, Level, Share
 from tokenline_bench.load.lag import LagWatch
-from tokenline_bench.load.measure import Measurement, Order
 from tokenline_bench.sample import Sample
 from tokenline_bench.work.sources import open_work
 
@@ -122,18 +123,30 @@ class Worker:
         return await self._ask(client, setup) if self._bench.check else setup
 
     async def _ask(self, client: Client, setup: EndpointSetup) -> EndpointSetup:
-        """One request, to find mistakes before the load begins."""
-        turn = self._work.conversation(0).turns[0]
-        order = Order(client.name, -2, 0, 0, 0, time.perf_counter_ns())
-        sample = await Measurement(lambda: client.run(turn), order, self._bench.timeout_s).take()
-        if sample.failure is not None:
-            raise EndpointFailedError(f"endpoint {client.name}: {sample.failure.message}")
-        if sample.first_token_ns is None:
+        """One request up to its first token, to find mistakes before the load begins."""
+        run = client.run(self._work.conversation(0).turns[0])
+        try:
+            async with asyncio.timeout(self._bench.timeout_s), run:
+                await _read_first_token(run)
+        except StreamError as error:
+            raise EndpointFailedError(f"endpoint {client.name}: {error}") from error
+        except TimeoutError as error:
+            raise EndpointFailedError(
+                f"endpoint {client.name}: no token in {self._bench.timeout_s:g} s"
+            ) from error
+        timings = run.timings
+        if timings.first_token_ns is None or timings.request_ns is None:
             raise EndpointFailedError(
                 f"endpoint {client.name}: the answer had no tokens; check the model and the limit"
                 " of output tokens"
             )
-        return replace(setup, cold_ttft_ns=sample.since_request(sample.first_token_ns))
+        return replace(setup, cold_ttft_ns=timings.first_token_ns - timings.request_ns)
+
+
+async def _read_first_token(run: Run) -> None:
+    async for event in run:
+        if type(event) in CONTENT_EVENTS:
+            return
 
 
 def _check_times(bench: Bench, timed: bool) -> None:
