@@ -43,8 +43,14 @@ def _rebuild(cls: type[TokenlineError], args: tuple[Any, ...], state: dict[str, 
     return error
 
 
+_MOST_CHARS = 1000
+
+
 class TokenlineError(Exception):
     """Base of all errors of this library. `str(error)` is one line that says what to do."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(" ".join(str(message).split()))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, dict(self.__dict__))
@@ -108,6 +114,8 @@ class StreamError(TokenlineError):
         stage: str | None = None,
         retryable: bool | None = None,
     ) -> None:
+        # A server's words may be in it, of any length.
+        message = message[:_MOST_CHARS] + "..." if len(message) > _MOST_CHARS else message
         super().__init__(message)
         self.provider = provider
         self.status = status
