@@ -4,6 +4,7 @@ Used for HTTP errors before the stream and for error events inside it: Anthropic
 with HTTP status 200 and an `overloaded_error`, OpenAI-compatible servers send `{"error": ...}`.
 """
 
+import math
 import re
 
 from tokenline.errors import (
@@ -43,6 +44,27 @@ _BY_CODE: dict[str, type[ProviderError]] = {
     "server_error": ServerError,
     "server_is_overloaded": OverloadedError,
     "slow_down": RateLimitError,
+    # OpenAI: the API reference's codes of a failed response
+    "invalid_prompt": BadRequestError,
+    "data_residency_mismatch": BadRequestError,
+    "bio_policy": ContentFilterError,
+    "cyber_policy": ContentFilterError,
+    "misalignment_policy_violation": ContentFilterError,
+    "image_content_policy_violation": ContentFilterError,
+    "vector_store_timeout": ServerError,
+    "invalid_image": BadRequestError,
+    "invalid_image_format": BadRequestError,
+    "invalid_base64_image": BadRequestError,
+    "invalid_image_url": BadRequestError,
+    "invalid_image_mode": BadRequestError,
+    "image_too_large": BadRequestError,
+    "image_too_small": BadRequestError,
+    "image_parse_error": BadRequestError,
+    "image_file_too_large": BadRequestError,
+    "image_file_not_found": BadRequestError,
+    "empty_image_file": BadRequestError,
+    "unsupported_image_media_type": BadRequestError,
+    "failed_to_download_image": BadRequestError,
     # Google: google.rpc.Code
     "INVALID_ARGUMENT": BadRequestError,
     "FAILED_PRECONDITION": BadRequestError,
@@ -114,21 +136,34 @@ _CURES: dict[type[ProviderError], str] = {
 }
 
 
-def _class_of(message: str, status: int | None, code: str | None) -> type[ProviderError]:
-    by_code = _BY_CODE.get(code or "")
-    if by_code is not None and by_code is not BadRequestError:
-        return by_code
-    if by_code is BadRequestError or status in (None, 200, 400, 429, 500):
+_SHOWN_CHARS = 500
+
+
+def one_line(text: str) -> str:
+    """A server's words as one line of moderate length, for a message."""
+    line = " ".join(text[: 2 * _SHOWN_CHARS].split())
+    return line if len(line) <= _SHOWN_CHARS else f"{line[: _SHOWN_CHARS - 3]}..."
+
+
+def _class_of(
+    message: str, status: int | None, code: str | None, kind: str | None
+) -> type[ProviderError]:
+    named = next((_BY_CODE[name] for name in (code, kind) if name in _BY_CODE), None)
+    if named is not None and named is not BadRequestError:
+        return named
+    if named is BadRequestError or status in (None, 200, 400, 429, 500):
         for pattern, error_type in _BY_TEXT:
             if pattern.search(message):
                 return error_type
-    if by_code is not None:
-        return by_code
-    if code and code.isdigit():
+    if code and code.isdecimal() and len(code) == 3:
         status = int(code)
-    if status is None:
-        return ProviderError
-    return _BY_STATUS.get(status) or (ServerError if status >= 500 else ProviderError)
+    by_status = _BY_STATUS.get(status or 0)
+    if named is not None:
+        # OpenAI calls every refusal an invalid request; the status says which.
+        return by_status if by_status is not None and (status or 0) < 500 else named
+    if by_status is not None:
+        return by_status
+    return ServerError if status is not None and status >= 500 else ProviderError
 
 
 def provider_error(
@@ -137,25 +172,32 @@ def provider_error(
     provider: str,
     status: int | None = None,
     code: str | None = None,
+    kind: str | None = None,
     request_id: str | None = None,
     retry_after_s: float | None = None,
 ) -> ProviderError:
     """The typed error for what a provider reported.
 
+    Its class goes by the code, then the kind, then wording and status.
+
     Args:
-        message: the provider's own words.
+        message: the provider's own words; shown on one line, the first 500 characters of it.
         provider: its name, for the message.
         status: HTTP status; None or 200 for an error inside the stream.
-        code: the provider's error code or type (a number as text counts as a status).
+        code: the provider's error code (a number as text counts as a status).
+        kind: its error type, where it sends one beside the code or instead of it.
         request_id: the provider's id of the request.
-        retry_after_s: seconds the provider asks to wait.
+        retry_after_s: seconds the provider asks to wait; what is no time is ignored.
     """
-    error_type = _class_of(message, status, code)
+    error_type = _class_of(message, status, code, kind)
+    code = code or kind or None
+    if retry_after_s is not None and not 0 <= retry_after_s < math.inf:
+        retry_after_s = None
     label = " ".join(str(x) for x in (status, code) if x is not None)
     cure = _CURES.get(error_type)
     if retry_after_s is not None:
-        cure = f"wait {retry_after_s:g} s and send it again"
-    text = f"{provider}: {message}" + (f" ({label})" if label else "")
+        cure = f"wait {_seconds(retry_after_s)} s and send it again"
+    text = f"{provider}: {one_line(message)}" + (f" ({one_line(label)})" if label else "")
     text += f"; {cure}" if cure else ""
     return error_type(
         text,
@@ -165,3 +207,7 @@ def provider_error(
         request_id=request_id,
         retry_after_s=retry_after_s,
     )
+
+
+def _seconds(wait_s: float) -> str:
+    return f"{wait_s:.3f}".rstrip("0").rstrip(".") if wait_s < 1000 else f"{wait_s:.0f}"

@@ -18,20 +18,16 @@ from tokenline.stage import RawChunk
 from .http.answers import (
     MAX_ANSWER_BYTES,
     NO_STREAM_TYPES,
-    aws_code,
     media_type,
     no_stream_error,
     redirect_error,
-    reported,
-    retry_after_s,
+    status_error,
 )
-from .http.answers import one_line as one_line
 from .http.body import ResponseBytes
 from .http.clients import LoopClients
 from .http.failures import connect_timeout, unreachable, unsendable
 from .http.sdk import client_secrets
 from .http.source_spec import SourceSpec as SourceSpec
-from .provider_errors import provider_error
 
 SendRequest = Callable[[Any, Request], Awaitable[httpx2.Response]]
 """Sends a request with an SDK client; gives the open response."""
@@ -124,15 +120,8 @@ class SdkSource:
         headers: Mapping[str, str] = getattr(getattr(error, "response", None), "headers", {})
         if 300 <= status < 400:
             return redirect_error(self.provider, status, headers.get("location"))
-        message, code = reported(getattr(error, "body", None))
-        return provider_error(
-            one_line(message) or "the server gave no reason",
-            provider=self.provider,
-            status=status,
-            code=code or aws_code(headers),
-            request_id=getattr(error, "request_id", None),
-            retry_after_s=retry_after_s(headers),
-        )
+        answer: Any = getattr(error, "response", None)
+        return status_error(self.provider, status, headers, answer.content if answer else b"")
 
     def _where(self) -> str:
         if self.server_address is None:

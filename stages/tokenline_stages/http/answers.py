@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tokenline.errors import NotAStreamError, ProviderError, StreamError
-from tokenline_stages.provider_errors import provider_error
+from tokenline_stages.provider_errors import one_line, provider_error
 
 MAX_ANSWER_BYTES = 64 * 1024
 """How much of such an answer is read."""
@@ -20,7 +20,6 @@ NO_STREAM_TYPES = ("application/json", "text/html")
 """Media types that are no stream."""
 
 _SHOWN_BYTES = 200
-_SHOWN_CHARS = 500
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid")
 
 
@@ -31,8 +30,15 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 def redirect_error(provider: str, status: int, location: str | None) -> NotAStreamError:
     """The error for a redirect: it is not followed, or keys would go to another server."""
+    if not location:
+        return NotAStreamError(
+            f"{provider}: the server answered with HTTP {status} and no address to go to instead;"
+            " check the base URL",
+            provider=provider,
+            status=status,
+        )
     return NotAStreamError(
-        f"{provider}: the server redirects (HTTP {status}) to {location};"
+        f"{provider}: the server redirects (HTTP {status}) to {one_line(location)};"
         " keys are not sent along a redirect, set that address as the base URL",
         provider=provider,
         status=status,
@@ -70,17 +76,37 @@ def decode_answer(body: bytes) -> Any:
         return None
 
 
-def reported(body: Any) -> tuple[str, str | None]:
-    """Message and code of an error body in any of the providers' forms."""
+class Reported(NamedTuple):
+    """What an error body says.
+
+    Attributes:
+        message: the words, `""` for none.
+        code: the error's code.
+        kind: its type, or Google's status.
+    """
+
+    message: str
+    code: str | None = None
+    kind: str | None = None
+
+
+def read_report(body: Any) -> Reported:
+    """What an error body in any of the providers' forms says."""
     if isinstance(body, list) and body:
         body = body[0]
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
         body = body["error"]
-    if isinstance(body, dict):
-        message = body.get("message") or body.get("error") or body.get("detail") or ""
-        named = (body.get(name) for name in ("code", "type", "status"))
-        return str(message), next((x for x in named if isinstance(x, str) and x), None)
-    return (body if isinstance(body, str) else ""), None
+    if not isinstance(body, dict):
+        return Reported(body if isinstance(body, str) else "")
+    words = (body.get(name) for name in ("message", "Message", "error", "detail"))
+    kind = _text(body, "type") or _text(body, "status")
+    code = _text(body, "code") or aws_name(_text(body, "__type") or "")
+    return Reported(str(next(filter(None, words), "")), code, kind)
+
+
+def _text(body: Mapping[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    return value if isinstance(value, str) and value else None
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
@@ -100,16 +126,14 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return _until(headers.get("retry-after", ""))
 
 
-def aws_code(headers: Mapping[str, str]) -> str | None:
-    """The exception that AWS names in `x-amzn-errortype`, spelled as in its event streams."""
-    name = headers.get("x-amzn-errortype", "").partition(":")[0].rpartition("#")[2].strip()
+def aws_name(shape: str) -> str | None:
+    """The exception that AWS names, spelled as in its event streams; None if it names none.
+
+    AWS puts the name into the header `x-amzn-errortype` or the body's `__type`, with a namespace
+    before it or an address after it (Smithy, AWS restJson1 protocol, operation errors).
+    """
+    name = shape.partition(":")[0].rpartition("#")[2].strip()
     return name[:1].lower() + name[1:] or None
-
-
-def one_line(text: str) -> str:
-    """A server's words as one line of moderate length, for a message."""
-    line = " ".join(text[: 2 * _SHOWN_CHARS].split())
-    return line if len(line) <= _SHOWN_CHARS else f"{line[: _SHOWN_CHARS - 3]}..."
 
 
 def show(body: bytes) -> str:
@@ -124,12 +148,13 @@ def _provider_error(
     answer: Any,
     body: bytes = b"",
 ) -> ProviderError:
-    message, code = reported(answer)
+    message, code, kind = read_report(answer)
     return provider_error(
         one_line(message) or _in_other_words(status, body),
         provider=provider,
         status=status,
-        code=code or aws_code(headers),
+        code=code or aws_name(headers.get("x-amzn-errortype", "")),
+        kind=kind,
         request_id=request_id(headers),
         retry_after_s=retry_after_s(headers),
     )

@@ -237,10 +237,11 @@ def read_report(data: bytes, provider: str) -> ProviderError | None:
     if not isinstance(error, dict):
         return None
     message, code = error.get("message"), error.get("code")
-    words = (code, error.get("type"), error.get("status"))
+    kinds = (error.get("type"), error.get("status"))
     return provider_error(
         message if isinstance(message, str) else data.decode("utf-8", "replace"),
         provider=provider,
         status=code if isinstance(code, int) else None,
-        code=next((word for word in words if isinstance(word, str)), None),
+        code=code if isinstance(code, str) else None,
+        kind=next((kind for kind in kinds if isinstance(kind, str)), None),
     )

@@ -16,9 +16,8 @@ from tokenline.errors import (
 from tokenline_stages.http.address import parse_url
 from tokenline_stages.http.answers import (
     no_stream_error,
-    one_line,
+    read_report,
     redirect_error,
-    reported,
     retry_after_s,
     status_error,
 )
@@ -29,23 +28,26 @@ from tokenline_stages.http.proxies import proxy_applies
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ({"error": {"message": "m", "type": "t", "code": "c"}}, ("m", "c")),
-        ({"error": {"message": "m", "type": "t", "code": None}}, ("m", "t")),
-        ({"error": {"message": "m", "code": 400, "status": "INVALID"}}, ("m", "INVALID")),
-        ([{"error": {"message": "m", "status": "INVALID"}}], ("m", "INVALID")),
-        ({"type": "error", "error": {"type": "t", "message": "m"}}, ("m", "t")),
-        ({"code": "c", "error": "m"}, ("m", "c")),
-        ({"error": "m"}, ("m", None)),
-        ({"detail": "m"}, ("m", None)),
-        ({"message": "m"}, ("m", None)),
-        ("m", ("m", None)),
-        ([], ("", None)),
-        (None, ("", None)),
-        (7, ("", None)),
+        ({"error": {"message": "m", "type": "t", "code": "c"}}, ("m", "c", "t")),
+        ({"error": {"message": "m", "type": "t", "code": None}}, ("m", None, "t")),
+        ({"error": {"message": "m", "code": 400, "status": "INVALID"}}, ("m", None, "INVALID")),
+        ([{"error": {"message": "m", "status": "INVALID"}}], ("m", None, "INVALID")),
+        ({"type": "error", "error": {"type": "t", "message": "m"}}, ("m", None, "t")),
+        ({"code": "c", "error": "m"}, ("m", "c", None)),
+        ({"__type": "com.amazon.x#SlowException", "Message": "m"}, ("m", "slowException", None)),
+        ({"__type": "SlowException:http://x/", "message": "m"}, ("m", "slowException", None)),
+        ({"error": "m"}, ("m", None, None)),
+        ({"detail": "m"}, ("m", None, None)),
+        ({"detail": [{"msg": "m"}]}, ("[{'msg': 'm'}]", None, None)),
+        ({"message": "m"}, ("m", None, None)),
+        ("m", ("m", None, None)),
+        ([], ("", None, None)),
+        (None, ("", None, None)),
+        (7, ("", None, None)),
     ],
 )
-def test_errors_in_every_form(body: object, expected: tuple[str, str | None]) -> None:
-    assert reported(body) == expected
+def test_errors_in_every_form(body: object, expected: tuple[str, str | None, str | None]) -> None:
+    assert read_report(body) == expected
 
 
 @pytest.mark.parametrize(
@@ -93,6 +95,10 @@ def test_an_error_with_status_200_is_that_error() -> None:
 
 def test_a_redirect_names_its_target() -> None:
     assert "http://elsewhere/" in str(redirect_error("acme", 308, "http://elsewhere/"))
+    assert len(str(redirect_error("acme", 308, "http://" + "x" * 10_000))) < 700
+    error = redirect_error("acme", 304, None)
+    assert error.status == 304
+    assert "None" not in str(error)
 
 
 @pytest.mark.parametrize(
@@ -119,11 +125,6 @@ def test_retry_after_a_date_to_come() -> None:
     waiting_s = retry_after_s({"retry-after": date})
     assert waiting_s is not None
     assert 90 < waiting_s <= 100
-
-
-def test_one_line() -> None:
-    assert one_line(" a\n\n b\t") == "a b"
-    assert len(one_line("x" * 10_000)) == 500
 
 
 @pytest.mark.parametrize(

@@ -76,22 +76,14 @@ def _message(error: Any, details: Mapping[str, Any]) -> str:
 
 def typed_error(failure: ErrorChunk, provider: str) -> ProviderError:
     """The error to raise; the event as sent is a note on it."""
-
-    def attempt(code: str | None) -> ProviderError:
-        return provider_error(
-            failure.message,
-            provider=provider,
-            status=failure.status,
-            code=code,
-            retry_after_s=failure.retry_after_s,
-        )
-
-    error = attempt(failure.code or failure.type)
-    if type(error) is ProviderError and failure.code and failure.type:
-        by_type = attempt(failure.type)
-        if type(by_type) is not ProviderError:
-            by_type.code = failure.code
-            error = by_type
+    error = provider_error(
+        failure.message,
+        provider=provider,
+        status=failure.status,
+        code=failure.code,
+        kind=failure.type,
+        retry_after_s=failure.retry_after_s,
+    )
     if failure.data:
         error.add_note(failure.data[:_MOST_TEXT].decode("utf-8", "replace"))
     return error

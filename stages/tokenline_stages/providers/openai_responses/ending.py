@@ -78,12 +78,6 @@ def reported_error(response: structs.Response) -> structs.Error:
 
 def typed_error(error: structs.Error, provider: str) -> ProviderError:
     """The exception for a reported error: by its code, else by its type, else by its words."""
-    code = error.code or error.kind
-    found = provider_error(error.message, provider=provider, status=error.status, code=code)
-    if type(found) is ProviderError and error.code and error.kind:
-        by_kind = provider_error(
-            error.message, provider=provider, status=error.status, code=error.kind
-        )
-        by_kind.code = error.code
-        return by_kind
-    return found
+    return provider_error(
+        error.message, provider=provider, status=error.status, code=error.code, kind=error.kind
+    )
