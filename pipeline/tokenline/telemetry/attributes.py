@@ -137,6 +137,7 @@ STAGE_QUEUE_HIGH_WATER_BYTES = "tokenline.stage.queue.high_water_mark_bytes"
 SIGNAL = "tokenline.signal"
 SIGNAL_TRACES = "traces"
 SIGNAL_METRICS = "metrics"
+SIGNAL_PROVIDER_TRACES = "provider_traces"
 
 # Other back-ends' words for the first token
 LANGFUSE_COMPLETION_START = "langfuse.observation.completion_start_time"
@@ -334,5 +335,5 @@ M_STREAMS_COMPLETED = Metric("tokenline.streams.completed", "{stream}", "Streams
 M_TELEMETRY_DROPPED = Metric(
     "tokenline.telemetry.dropped",
     "{run}",
-    "Runs whose stage spans or metrics were dropped because the emitter's queue was full",
+    "Runs whose stage spans, metrics or trace records were lost, most often to a full queue",
 )

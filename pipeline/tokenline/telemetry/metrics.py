@@ -25,6 +25,7 @@ from tokenline.record import StageRecord
 
 from . import attributes as names
 from .attributes import Metric, Semconv
+from .drops import drops
 from .report import Report
 from .version import version
 
@@ -115,6 +116,7 @@ class Instruments:
         return [
             Observation(self.dropped_traces, {names.SIGNAL: names.SIGNAL_TRACES}),
             Observation(self.dropped_metrics, {names.SIGNAL: names.SIGNAL_METRICS}),
+            *(Observation(count, {names.SIGNAL: signal}) for signal, count in drops().items()),
         ]
 
     def record(self, report: Report, stage_metrics: bool) -> Iterator[None]:

@@ -22,6 +22,7 @@ from tokenline.clock import SYSTEM_CLOCK
 from tokenline.errors import ConfigError
 from tokenline.options import Capacity
 from tokenline.redaction import hide_shapes
+from tokenline.telemetry.attributes import SIGNAL_PROVIDER_TRACES
 from tokenline.telemetry.drops import count_drops
 
 from .options import TraceOptions
@@ -29,9 +30,6 @@ from .record import Trace
 from .sink import TraceSink, TracesRejectedError
 
 logger = logging.getLogger("tokenline")
-
-SIGNAL = "provider_traces"
-"""How lost trace records are called in the metric `tokenline.telemetry.dropped`."""
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
@@ -122,7 +120,7 @@ class SinkActor:
 
     def _drop(self, reason: str, count: int) -> None:
         self._dropped[reason] += count
-        count_drops(SIGNAL, count)
+        count_drops(SIGNAL_PROVIDER_TRACES, count)
 
     # --- the work --------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from typing import Self
 from tokenline.errors import ConfigError
 from tokenline.estimate import UsageEstimator
 from tokenline.record import Outcome, RunRecord
+from tokenline.telemetry.attributes import SIGNAL_PROVIDER_TRACES
 from tokenline.telemetry.drops import count_drops
 
 from .cleaning import Rules
@@ -26,7 +27,7 @@ from .making import make_trace
 from .options import TraceOptions
 from .record import Trace
 from .sink import TraceSink
-from .sink_actor import SIGNAL, SinkStats
+from .sink_actor import SinkStats
 from .taking import Taken, take
 from .worker import Worker
 
@@ -88,6 +89,7 @@ class TraceStore:
         self._closed = False
         self._warned = False
         self._forget()
+        count_drops(SIGNAL_PROVIDER_TRACES, 0)  # a counter is to be seen before it counts
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_calling(weakref.WeakMethod(self._forget)))
 
@@ -178,7 +180,7 @@ class TraceStore:
 
     def _drop(self, reason: str) -> None:
         self._dropped[reason] += 1
-        count_drops(SIGNAL)
+        count_drops(SIGNAL_PROVIDER_TRACES)
 
     # --- in the store's thread ---------------------------------------------------------------
 

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 from tests.pipeline.lines import BODY, builder, reads
 
 from tokenline.errors import ConfigError
 from tokenline.record import Outcome, RunRecord
 from tokenline.result import Result
+from tokenline.telemetry import OTelTelemetry
 from tokenline.telemetry.drops import drops
 from tokenline.telemetry.hook import NoTelemetry
 from tokenline.testing import Pause, ScriptedSource
@@ -105,6 +108,35 @@ def test_what_finds_no_room_is_dropped_and_counted() -> None:
     assert store.close(5)
     assert written(store) == [3]
     assert drops()["provider_traces"] == before + 2
+
+
+def test_losses_are_exported_as_a_metric() -> None:
+    reader = InMemoryMetricReader()
+    telemetry = OTelTelemetry(meter_provider=MeterProvider([reader]))
+    store = store_of(MemorySink(), queue_items=1)
+
+    async def work() -> None:
+        pipeline = builder(ScriptedSource(reads())).trace(telemetry).build()
+        async with pipeline.run({}) as running:
+            await running.result()
+
+    asyncio.run(work())
+    before = _lost(reader)
+    for i in range(4):
+        store(run(i))
+    assert _lost(reader) == before + 3
+    assert store.close(5)
+
+
+def _lost(reader: InMemoryMetricReader) -> int | float:
+    data = reader.get_metrics_data()
+    assert data is not None
+    (scope,) = data.resource_metrics[0].scope_metrics
+    (metric,) = [each for each in scope.metrics if each.name == "tokenline.telemetry.dropped"]
+    points = {(each.attributes or {})["tokenline.signal"]: each for each in metric.data.data_points}
+    point = points["provider_traces"]
+    assert isinstance(point, NumberDataPoint)
+    return point.value
 
 
 def test_memory_is_bounded_in_bytes_too() -> None:
