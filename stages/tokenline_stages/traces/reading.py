@@ -140,7 +140,7 @@ class SqlReader:
         from .sql_schema import check_version, find_version
 
         if self._engine is None:
-            self._engine = make_engine(self._url)
+            self._engine = make_engine(self._url, writing=False)
         async with self._engine.connect() as connection:
             version = await connection.run_sync(find_version)
             if version is None:

@@ -64,6 +64,9 @@ class SinkActor:
     Args:
         sink: the sink.
         options: bounds, batch and retry times.
+
+    Attributes:
+        task: its task.
     """
 
     def __init__(self, sink: TraceSink, options: TraceOptions) -> None:
@@ -77,7 +80,7 @@ class SinkActor:
         self._last_error: str | None = None
         self._is_open = False
         self._settled = asyncio.Condition()
-        self._task = asyncio.create_task(self._run(), name=f"tokenline:traces:{sink.name}")
+        self.task = asyncio.create_task(self._run(), name=f"tokenline:traces:{sink.name}")
 
     def offer(self, trace: Trace) -> None:
         """Queue a record; drop and count it if there is no room."""
@@ -100,9 +103,9 @@ class SinkActor:
         """Write what waits, then close the sink. Cancel it when the time is up."""
         self._channel.close()
         try:
-            await asyncio.shield(self._task)
+            await asyncio.shield(self.task)
         finally:
-            self._task.cancel()
+            self.task.cancel()
             self._drop("closed", self._offered - self._settled_count())
 
     def stats(self) -> SinkStats:

@@ -27,7 +27,7 @@ _DIALECTS = {
 }
 """URL scheme to dialect, driver and what to install for it."""
 
-_SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000")
+_SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 
 
 def database_url(address: str | Path) -> URL:
@@ -66,7 +66,7 @@ def _need(module: str, install: str) -> None:
         raise ConfigError(f"traces in a database need {module}; install {install}")
 
 
-def make_engine(url: URL) -> AsyncEngine:
+def make_engine(url: URL, *, writing: bool = True) -> AsyncEngine:
     """An engine with one connection, whose errors never show the data."""
     from sqlalchemy import event
     from sqlalchemy.ext.asyncio import create_async_engine
@@ -75,7 +75,7 @@ def make_engine(url: URL) -> AsyncEngine:
     engine = create_async_engine(
         url, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=5.0, **options
     )
-    if url.get_backend_name() == "sqlite":
+    if writing and url.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "connect", _set_pragmas)
     return engine
 

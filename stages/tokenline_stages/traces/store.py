@@ -228,11 +228,13 @@ class TraceStore:
         What is not written by then is dropped and counted. Blocks; in async code use `aclose`.
         Runs that end later are counted as dropped.
         """
-        return self._wait(self._begin_close(timeout_s), timeout_s)
+        done = self._wait(self._begin_close(timeout_s), timeout_s)
+        return self._drop_rest() and done
 
     async def aclose(self, timeout_s: float = 5.0) -> bool:
         """Like `close`, without blocking the event loop."""
-        return await self._await(self._begin_close(timeout_s), timeout_s)
+        done = await self._await(self._begin_close(timeout_s), timeout_s)
+        return self._drop_rest() and done
 
     async def __aenter__(self) -> Self:
         self.prepare()
@@ -255,9 +257,19 @@ class TraceStore:
         atexit.unregister(self.close)
         return self._worker.close(timeout_s) if self._worker is not None else None
 
+    def _drop_rest(self) -> bool:
+        """Count what nobody will write any more; True if there is none."""
+        lost = 0
+        with suppress(IndexError):
+            while True:
+                self._waiting.popleft()
+                self._drop("closed")
+                lost += 1
+        return not lost
+
     def _wait(self, done: Future[bool] | None, timeout_s: float) -> bool:
         if done is None:
-            return not self._waiting
+            return True
         try:
             return done.result(timeout_s)
         except TimeoutError:
@@ -265,10 +277,11 @@ class TraceStore:
 
     async def _await(self, done: Future[bool] | None, timeout_s: float) -> bool:
         if done is None:
-            return not self._waiting
+            return True
         try:
             async with asyncio.timeout(timeout_s):
-                return await asyncio.wrap_future(done)
+                # Shielded: a caller that is cancelled must not stop the closing halfway.
+                return await asyncio.shield(asyncio.wrap_future(done))
         except TimeoutError:
             return False
 

@@ -100,7 +100,7 @@ class Worker:
         encoding = asyncio.create_task(self._encode())
         await self._stopping.wait()
         encoding.cancel()
-        await asyncio.wait({encoding})
+        await asyncio.wait({encoding, *(actor.task for actor in self._actors)}, timeout=1.0)
 
     def _wake(self) -> None:
         self._work.set()

@@ -278,6 +278,40 @@ def test_async_forms() -> None:
     assert ids(sink) == ["message-1"]
 
 
+async def _close_and_give_up(store: TraceStore) -> None:
+    store.prepare()
+    store(run(1))
+    closing = asyncio.create_task(store.aclose(5))
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait({closing})
+    assert closing.cancelled()
+
+
+def test_a_caller_that_gives_up_does_not_stop_the_closing() -> None:
+    class Telling(MemorySink):
+        closed = threading.Event()
+
+        async def aclose(self) -> None:
+            self.closed.set()
+
+    sink = Telling()
+    asyncio.run(_close_and_give_up(store_of(sink)))
+    assert sink.closed.wait(5)
+    assert ids(sink) == ["message-1"]
+
+
+def test_what_is_not_even_made_in_time_is_counted() -> None:
+    store = store_of(MemorySink())
+    for i in range(3000):
+        store(run(i))
+    assert not store.close(0.01)
+    stats = store.stats
+    lost = stats.dropped.get("closed", 0) + sum(sum(s.dropped.values()) for s in stats.sinks)
+    assert lost > 0
+    assert stats.waiting == 0
+
+
 async def _while_hanging(store: TraceStore, sink: HangingSink) -> bool:
     store.prepare()
     store(run(1))
