@@ -27,6 +27,14 @@ from tokenline_stages.simulator.faults import Cut, Delay, HttpError
 
 SLOW_READ_S = 0.02
 LOOP_BLOCK_S = 0.06
+THOUGHT = (
+    "The question is about streams. A stream has a source, and what comes from it is read piece"
+    " by piece while it is still being made. I should say why that matters to whoever waits."
+)
+ANSWER = (
+    "A stream gives you the first word while the last one is still unknown. What people feel is"
+    " the time to that first word, then how evenly the others follow."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ TRAFFIC = (
     Traffic(
         "anthropic",
         "thinking-model",
-        Plan(ttft_s=LogNormal(median_s=0.4, sigma=0.3), reasoning_tokens=40, tokens=30),
+        Plan(ttft_s=LogNormal(median_s=0.4, sigma=0.3), reasoning_text=THOUGHT, text=ANSWER),
         at_once=4,
     ),
     Traffic(

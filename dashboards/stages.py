@@ -125,7 +125,7 @@ def _throughput() -> list[Panel]:
 
 
 def _traces() -> Panel:
-    chosen = "span.tokenline.stage.name != nil && span.tokenline.stage.time.processing > 0.1"
+    chosen = "span.tokenline.stage.time.processing > 0.1"
     fields = (
         "span.tokenline.stage.name",
         "span.tokenline.stage.time.processing",

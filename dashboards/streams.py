@@ -186,7 +186,7 @@ def _outcomes() -> list[Panel]:
 
 
 def _traces() -> Panel:
-    chosen = "span.gen_ai.operation.name != nil && span.tokenline.time_to_first_token > 1"
+    chosen = "span.tokenline.time_to_first_token > 1"
     fields = (
         "span.gen_ai.request.model",
         "span.tokenline.time_to_first_token",
