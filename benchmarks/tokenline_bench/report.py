@@ -21,6 +21,7 @@ from .config import Bench
 from .load.spec import Load
 from .metrics.errors import ErrorCount
 from .statistics import Change, Distribution
+from .statistics.distribution import Number
 from .workers.messages import EndpointSetup
 
 FORMAT = "tokenline-bench"
@@ -95,7 +96,7 @@ class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
     errors: list[ErrorCount] = []
     goodput: Goodput | None = None
     stages: list[StageReport] = []
-    values: dict[str, list[float]] = {}
+    values: dict[str, list[Number]] = {}
 
     @property
     def requests(self) -> int:

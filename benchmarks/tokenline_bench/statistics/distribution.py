@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -11,6 +12,9 @@ from tokenline_bench.metrics import Integers
 
 from .bootstrap import mean_interval
 from .order import interval_ranks, rank, values_needed
+
+Number: TypeAlias = int | float
+"""Times stay whole nanoseconds, in JSON too."""
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 _FENCE = 3.0
@@ -29,10 +33,10 @@ class Percentile(msgspec.Struct, frozen=True):
     """
 
     p: float
-    value: float
-    low: float | None = None
-    high: float | None = None
-    widened_by: float = 0
+    value: Number
+    low: Number | None = None
+    high: Number | None = None
+    widened_by: Number = 0
 
     @property
     def closed(self) -> bool:
@@ -65,11 +69,11 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     mean_low: float | None
     mean_high: float | None
     stdev: float
-    minimum: float
-    maximum: float
+    minimum: Number
+    maximum: Number
     percentiles: tuple[Percentile, ...]
     outliers: int = 0
-    farthest: tuple[float, ...] = ()
+    farthest: tuple[Number, ...] = ()
 
     def at(self, p: float) -> Percentile:
         """The percentile `p`; `LookupError` if it was not computed."""
