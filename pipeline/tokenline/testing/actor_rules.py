@@ -162,9 +162,9 @@ def _tell(outcome: tuple[list[Any], type | None, Any]) -> str:
 def stops_when_dropped(case: StageCase) -> None:
     """A run dropped in the middle leaves no task and no step, and gives nothing (3.12, 3.13)."""
     kind = type(case.stage.open(case.samples[0].context))
-    for sample in case.samples:
-        for execution in Execution:
-            with fresh_heap():
+    with fresh_heap():
+        for sample in case.samples:
+            for execution in Execution:
                 run_virtual(_drop(case, sample, execution))
                 if count_new(kind):
                     raise Broken(f"{sample}, {execution}: its {kind.__name__} outlived the run")

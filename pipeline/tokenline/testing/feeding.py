@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 from itertools import pairwise
@@ -79,6 +79,10 @@ class Hand:
     step: Any
     given: list[tuple[list[Any], int]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        names = ("feed", "finish", "fail")
+        self._awaited = {n for n in names if iscoroutinefunction(getattr(self.step, n, None))}
+
     @property
     def items(self) -> list[Any]:
         """Everything that was given by the calls."""
@@ -86,23 +90,22 @@ class Hand:
 
     async def feed(self, items: Sequence[Any], recv_ns: int = 0) -> None:
         """One batch."""
-        await self._call(self.step.feed, list(items), recv_ns)
+        await self._call("feed", list(items), recv_ns)
 
     async def finish(self, recv_ns: int = 0) -> None:
         """The end of the input."""
-        await self._call(self.step.finish, recv_ns)
+        await self._call("finish", recv_ns)
 
     async def fail(self, error: BaseException, recv_ns: int = 0) -> None:
         """The input failed."""
-        await self._call(self.step.fail, error, recv_ns)
+        await self._call("fail", error, recv_ns)
 
-    async def _call(self, method: Callable[..., Any], *arguments: Any) -> None:
+    async def _call(self, name: str, *arguments: Any) -> None:
         out: list[Any] = []
         try:
-            if iscoroutinefunction(method):
-                await _within(method(*arguments, out))
-            else:
-                method(*arguments, out)
+            returned = getattr(self.step, name)(*arguments, out)
+            if name in self._awaited:
+                await _within(returned)
         finally:
             self.given.append((out, len(out)))
 
@@ -184,7 +187,7 @@ def _spans(length: int, random: Random) -> Iterator[tuple[int, int]]:
     return pairwise(sorted(places))
 
 
-def beginnings(items: Sequence[Any], seed: int = 0, count: int = 8) -> Iterator[Sequence[Any]]:
+def beginnings(items: Sequence[Any], seed: int = 0, count: int = 6) -> Iterator[Sequence[Any]]:
     """The input cut short at a few places, bytes inside an item if need be; never empty."""
     random = Random(f"beginnings:{seed}")
     body = _join(items) if _are_bytes(items) else None

@@ -24,6 +24,7 @@ FEW_BYTES = 2 * 1024
 _OPAQUE = (type, ModuleType, FunctionType, BuiltinFunctionType, CodeType, FrameType)
 _SHARED = (int, float, bool, type(None), Enum)
 _MOST_OBJECTS = 200_000
+_TRIES = 3
 
 
 @rule
@@ -86,19 +87,18 @@ def memory_is_bounded(case: StageCase) -> None:
     """
     if case.long is None:
         raise skip("the case has no `long` input")
-    few, some, many = (list(case.long(count)) for count in (250, 500, 1000))
-    first, second = (_grown(case, some, few), _grown(case, many, some))
-    if not case.keeps and second > FEW_BYTES:
-        raise Broken(f"500 more items made it {second:,} bytes larger; it should keep none")
-    if case.keeps and second > 3 * first + FEW_BYTES:
+    lengths = [list(case.long(count)) for count in (250, 500, 1000)]
+    for _ in range(_TRIES):  # what runs beside is measured, too; growth shows every time
+        few, some, many = (_held(case, items) for items in lengths)
+        first, second = some - few, many - some
+        if second <= (3 * first if case.keeps else 0) + FEW_BYTES:
+            return
+    if case.keeps:
         raise Broken(
             f"250 more items made it {first:,} bytes larger, a further 500 {second:,};"
             " memory should grow in proportion to the content"
         )
-
-
-def _grown(case: StageCase, longer: list[Any], shorter: list[Any]) -> int:
-    return _held(case, longer) - _held(case, shorter)
+    raise Broken(f"500 more items made it {second:,} bytes larger; it should keep none")
 
 
 def _held(case: StageCase, items: list[Any]) -> int:
@@ -142,9 +142,9 @@ def takes_long_input(case: StageCase) -> None:
 def forgets_a_run_that_is_over(case: StageCase) -> None:
     """When a run is dropped, nothing holds on to its step or its input (3.13)."""
     kind = type(case.stage.open(case.samples[0].context))
-    for sample in case.samples:
-        items = [item for item in sample.items if not isinstance(item, (*_SHARED, str, bytes))]
-        with fresh_heap():
+    with fresh_heap():
+        for sample in case.samples:
+            items = [item for item in sample.items if not isinstance(item, (*_SHARED, str, bytes))]
             held = sum(map(sys.getrefcount, items))
             for end in (True, False):
                 run_calls(case, _run_and_drop(case, sample, end))
@@ -156,13 +156,18 @@ def forgets_a_run_that_is_over(case: StageCase) -> None:
 
 @contextmanager
 def fresh_heap() -> Iterator[None]:
-    """Leave what there is already out of collections and counts, which makes both quick."""
+    """Leave what there is already out of collections and counts, which makes both quick.
+
+    A heap that the caller has frozen stays frozen.
+    """
+    frozen = gc.get_freeze_count() > 0
     gc.collect()
     gc.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()
+        if not frozen:
+            gc.unfreeze()
 
 
 def count_new(kind: type) -> int:

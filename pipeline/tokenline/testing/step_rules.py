@@ -30,7 +30,7 @@ from .feeding import (
 from .rule import Broken, rule, skip
 from .stage_case import KIT_MESSAGE_ID, Sample, StageCase
 
-SEEDS = range(8)
+SEEDS = range(4)
 _EVENTS = get_args(Event)
 
 
