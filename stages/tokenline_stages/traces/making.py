@@ -227,6 +227,8 @@ def stages_of(run: RunRecord) -> list[TraceStage]:
             high_water_items=stage.high_water_items,
             dropped_items=stage.dropped_items,
             errors=stage.errors,
+            started_ns=stage.started_ns - run.timings.started_ns,
+            ended_ns=stage.ended_ns - run.timings.started_ns,
         )
         for stage in run.stages
     ]
@@ -267,7 +269,7 @@ def timings_of(run: RunRecord) -> TraceTimings:
     """The stamps from the start of the run, and what they amount to."""
     timings: Timings = run.timings
     stamps = {name: getattr(timings, name) for name in _STAMPS}
-    since, gaps = timings.since_request_s, run.gaps
+    since, gaps, lag = timings.since_request_s, run.gaps, run.loop_lag
     return TraceTimings(
         **{name: at and at - timings.started_ns for name, at in stamps.items()},
         time_to_headers_s=since(timings.headers_ns),
@@ -281,4 +283,7 @@ def timings_of(run: RunRecord) -> TraceTimings:
         chunk_gap_p50_s=gaps.p50_ns / _NS if gaps.count else None,
         chunk_gap_p99_s=gaps.p99_ns / _NS if gaps.count else None,
         chunk_gap_max_s=gaps.max_ns / _NS if gaps.count else None,
+        loop_blocked_s=lag.blocked_ns / _NS if lag else None,
+        loop_max_block_s=lag.max_block_ns / _NS if lag else None,
+        loop_blocked_before_first_token_s=lag.first_token_blocked_ns / _NS if lag else None,
     )

@@ -106,6 +106,10 @@ class TraceTimings(msgspec.Struct, frozen=True, kw_only=True):
         chunk_gap_p50_s: gap between content events.
         chunk_gap_p99_s: see above.
         chunk_gap_max_s: see above.
+        loop_blocked_s: blocks of the event loop, see `tokenline.record.LoopLag`; None if not
+            measured.
+        loop_max_block_s: the longest of them.
+        loop_blocked_before_first_token_s: what of them lay before the first token.
     """
 
     request_ns: int | None = None
@@ -129,10 +133,18 @@ class TraceTimings(msgspec.Struct, frozen=True, kw_only=True):
     chunk_gap_p50_s: float | None = None
     chunk_gap_p99_s: float | None = None
     chunk_gap_max_s: float | None = None
+    loop_blocked_s: float | None = None
+    loop_max_block_s: float | None = None
+    loop_blocked_before_first_token_s: float | None = None
 
 
 class TraceStage(msgspec.Struct, frozen=True, kw_only=True):
-    """What one stage did; fields as those of `tokenline.record.StageRecord`."""
+    """What one stage did; fields as those of `tokenline.record.StageRecord`.
+
+    Attributes:
+        started_ns: its first input was there, from the start of the run.
+        ended_ns: its last output, from the start of the run.
+    """
 
     name: str
     kind: str
@@ -146,6 +158,8 @@ class TraceStage(msgspec.Struct, frozen=True, kw_only=True):
     high_water_items: int
     dropped_items: int
     errors: int
+    started_ns: int | None = None
+    ended_ns: int | None = None
 
 
 class TraceAttempt(msgspec.Struct, frozen=True, kw_only=True):
