@@ -1,6 +1,6 @@
 """Stream latency with trace sinks on and off, side by side in one run.
 
-    python -m benchmarks.trace_sink [--rounds 5] [--postgresql URL] [--json out.json]
+    python -m benchmarks.trace_sink [--rounds 7] [--postgresql URL] [--json out.json]
 
 Streams run at a steady pace against the simulator, which runs in a process of its own; as soon as
 one has ended the next begins, so that records are made and written while others stream. The
@@ -10,8 +10,8 @@ client's own clock is read at every event:
 - gap: between content events in the caller's hands. The simulator sends one every 20 ms: what is
   above that is delay on the way, most of it on the client's event loop.
 
-All sinks take turns within each round. Shown are quantiles over all rounds, their ratio to `off`,
-and the CPU time of this process for each run.
+All sinks take turns within each round. Shown is the median over the rounds of each round's
+quantile, its ratio to `off`, and the CPU time of this process for each run, records included.
 """
 
 from __future__ import annotations
@@ -60,14 +60,24 @@ PAYLOAD: dict[str, Any] = {
 
 
 @dataclass
-class Found:
-    """What was measured with one sink; times in ms."""
+class Round:
+    """What was measured with one sink in one round; times in ms."""
 
     first_token: list[float] = field(default_factory=list)
     gap: list[float] = field(default_factory=list)
-    cpu_per_run: list[float] = field(default_factory=list)
+    cpu_per_run: float = 0.0
     traces: int = 0
     lost: int = 0
+
+    def figures(self) -> dict[str, float]:
+        """The figures of the round."""
+        return {
+            "first token p50": quantile(self.first_token, 0.5),
+            "first token p99": quantile(self.first_token, 0.99),
+            "gap p50": quantile(self.gap, 0.5),
+            "gap p99": quantile(self.gap, 0.99),
+            "CPU per run": self.cpu_per_run,
+        }
 
 
 def open_store(name: str, folder: Path, postgresql: str | None) -> TraceStore | None:
@@ -82,11 +92,11 @@ def open_store(name: str, folder: Path, postgresql: str | None) -> TraceStore | 
     return None
 
 
-async def stream(connection: Connection, found: Found, until_s: float) -> int:
+async def stream(connection: Connection, found: Round, until_s: float) -> int:
     """One stream after the other until the time is up; gives how many."""
     runs = 0
     while time.perf_counter() < until_s:
-        from_ns = last_ns = time.perf_counter_ns()
+        last_ns = time.perf_counter_ns()
         first = True
         async with connection.run(PAYLOAD) as run:
             async for event in run:
@@ -96,19 +106,16 @@ async def stream(connection: Connection, found: Found, until_s: float) -> int:
                 (found.first_token if first else found.gap).append((now_ns - last_ns) / 1e6)
                 last_ns, first = now_ns, False
         runs += 1
-    assert from_ns
     return runs
 
 
-async def measure(
-    base_url: str, store: TraceStore | None, streams: int, seconds: float, found: Found
-) -> None:
+async def measure(base_url: str, store: TraceStore | None, streams: int, seconds: float) -> Round:
     """One round with one sink."""
+    found = Round()
     async with connect(
         "openai", api_key="x", base_url=base_url, telemetry=NoTelemetry(), traces=store
     ) as connection:
-        warm_up = Found()
-        await stream(connection, warm_up, time.perf_counter() + 0.2)
+        await stream(connection, Round(), time.perf_counter() + 0.2)  # warm up
         gc.collect()
         from_ns = time.process_time_ns()
         until_s = time.perf_counter() + seconds
@@ -116,11 +123,14 @@ async def measure(
         runs = await asyncio.gather(
             *(late(i * 0.43 / streams, stream(connection, found, until_s)) for i in range(streams))
         )
-        found.cpu_per_run.append((time.process_time_ns() - from_ns) / 1e6 / sum(runs))
+        if store is not None:
+            await store.aflush(30)
+        found.cpu_per_run = (time.process_time_ns() - from_ns) / 1e6 / sum(runs)
     if store is not None:
         await store.aclose(30)
-        found.traces += sum(sink.written for sink in store.stats.sinks)
-        found.lost += store.stats.taken - sum(sink.written for sink in store.stats.sinks)
+        found.traces = sum(sink.written for sink in store.stats.sinks)
+        found.lost = store.stats.taken - found.traces
+    return found
 
 
 async def late(delay_s: float, work: Any) -> int:
@@ -136,38 +146,31 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def figures(found: Found) -> dict[str, float]:
-    """The figures of one sink."""
-    return {
-        "first token p50": quantile(found.first_token, 0.5),
-        "first token p99": quantile(found.first_token, 0.99),
-        "gap p50": quantile(found.gap, 0.5),
-        "gap p99": quantile(found.gap, 0.99),
-        "gap p99.9": quantile(found.gap, 0.999),
-        "CPU per run": statistics.median(found.cpu_per_run),
-    }
+def medians(rounds: Sequence[Round]) -> dict[str, float]:
+    """Median of every figure over all rounds: one bad moment of the machine spoils one round."""
+    figures = [each.figures() for each in rounds]
+    return {name: statistics.median(each[name] for each in figures) for name in figures[0]}
 
 
-def show(found: dict[str, Found]) -> Table:
+def show(found: dict[str, list[Round]]) -> Table:
     """Figures in ms and their ratios to `off`."""
-    table = Table(title="ms (ratio to off)", title_justify="left")
+    table = Table(title="ms, median of rounds (ratio to off)", title_justify="left")
     table.add_column("sink")
-    off = figures(found["off"])
-    for name in off:
+    off = medians(found["off"])
+    for name in (*off, "runs", "traces", "lost"):
         table.add_column(name, justify="right")
-    table.add_column("runs", justify="right")
-    table.add_column("traces", justify="right")
-    table.add_column("lost", justify="right")
-    for sink, one in found.items():
-        cells = [f"{value:.2f} ({value / off[name]:.2f})" for name, value in figures(one).items()]
-        runs = str(len(one.first_token))
-        table.add_row(sink, *cells, runs, str(one.traces), str(one.lost))
+    for sink, rounds in found.items():
+        figures = medians(rounds)
+        cells = [f"{value:.2f} ({value / off[name]:.2f})" for name, value in figures.items()]
+        counts = [sum(len(each.first_token) for each in rounds)]
+        counts += [sum(each.traces for each in rounds), sum(each.lost for each in rounds)]
+        table.add_row(sink, *cells, *map(str, counts))
     return table
 
 
 @click.command()
-@click.option("--rounds", default=5, show_default=True)
-@click.option("--seconds", default=3.0, show_default=True, help="Of each sink in each round.")
+@click.option("--rounds", default=7, show_default=True)
+@click.option("--seconds", default=2.0, show_default=True, help="Of each sink in each round.")
 @click.option("--streams", default=40, show_default=True, help="At once.")
 @click.option("--postgresql", default=None, help="URL of a database to measure too.")
 @click.option("--json", "json_path", default=None, help="Write the figures there.")
@@ -176,16 +179,16 @@ def main(
 ) -> None:
     """Measure and print a table."""
     names = ["off", "jsonl", "sqlite"] + (["postgresql"] if postgresql else [])
-    found = {name: Found() for name in names}
+    found: dict[str, list[Round]] = {name: [] for name in names}
     with SimulatorProcess(PLAN) as simulator, tempfile.TemporaryDirectory() as folder:
         for _ in range(rounds):
             for name in names:
                 store = open_store(name, Path(folder), postgresql)
-                work = measure(simulator.openai_base_url, store, streams, seconds, found[name])
-                asyncio.run(work)
+                work = measure(simulator.openai_base_url, store, streams, seconds)
+                found[name].append(asyncio.run(work))
     Console().print(show(found))
     if json_path is not None:
-        result = {name: figures(one) for name, one in found.items()}
+        result = {name: medians(one) for name, one in found.items()}
         Path(json_path).write_text(json.dumps(result, indent=1))
 
 
