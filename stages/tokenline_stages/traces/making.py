@@ -50,7 +50,7 @@ def make_trace(
             return Trace(record, data)
         if limit <= 64:
             break
-        limit = max(64, limit // 8)
+        limit = max(64, limit // 16)
     cut = msgspec.structs.replace(
         record, request=None, response=TraceResponse(), tags={}, cut=record.cut + 2
     )

@@ -19,7 +19,7 @@ _OVERHEAD_BYTES = 4096
 """What a record takes in memory apart from payload and content, roughly."""
 
 _DEEPEST = 100
-_MOST_VALUES = 100_000
+_MOST_VALUES = 20_000
 
 
 class Taken(msgspec.Struct, frozen=True):

@@ -49,6 +49,8 @@ class Worker:
         self._actors: list[SinkActor] = []
         self._called = False
         self._hurries = 0
+        self._in_time = False
+        self._ended: Future[bool] = Future()
         self._loop = asyncio.new_event_loop()
         self._work = asyncio.Event()
         self._started = asyncio.Event()
@@ -74,8 +76,9 @@ class Worker:
         return self._ask(self._flush(timeout_s))
 
     def close(self, timeout_s: float) -> Future[bool]:
-        """Write all that waits, close the sinks and end the thread; False if the time was up."""
-        return self._ask(self._close(timeout_s))
+        """Write all that waits, close the sinks, end the thread; False if the time was up."""
+        self._ask(self._close(timeout_s))
+        return self._ended
 
     def stats(self) -> tuple[SinkStats, ...]:
         """What became of the records, by sink."""
@@ -93,6 +96,8 @@ class Worker:
         finally:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
+            if not self._ended.done():
+                self._ended.set_result(self._in_time)
 
     async def _run(self) -> None:
         self._actors = [SinkActor(sink, self._options) for sink in self._sinks]
@@ -150,8 +155,9 @@ class Worker:
             task.cancel()
         if late:
             await asyncio.wait(late)
+        self._in_time = not late
         self._stopping.set()
-        return not late
+        return self._in_time
 
     async def _close_actor(self, actor: SinkActor) -> None:
         await self._hand_over_all()
