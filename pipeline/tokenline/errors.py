@@ -44,13 +44,14 @@ def _rebuild(cls: type[TokenlineError], args: tuple[Any, ...], state: dict[str, 
 
 
 _MOST_CHARS = 1000
+_CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\ufffd")
 
 
 class TokenlineError(Exception):
     """Base of all errors of this library. `str(error)` is one line that says what to do."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(" ".join(str(message).split()))
+        super().__init__(" ".join(str(message).split()).translate(_CONTROLS))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, dict(self.__dict__))

@@ -21,6 +21,10 @@ def test_a_message_is_one_line(kind: type[TokenlineError]) -> None:
     assert error.args == (str(error),)
 
 
+def test_a_message_is_safe_to_print() -> None:
+    assert str(StreamError("a\x00b\x1b[31mc\x9bd é 漢")) == "a\ufffdb\ufffd[31mc\ufffdd é 漢"
+
+
 def test_a_servers_words_do_not_fill_the_log() -> None:
     assert len(str(StreamError("x" * 10**6))) < 1100
 
