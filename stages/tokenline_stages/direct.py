@@ -13,36 +13,35 @@ from typing import Any
 
 import msgspec
 
-from tokenline.errors import (
-    ConfigError,
-    LimitExceededError,
-    MissingKeyError,
-    NotAStreamError,
-    StreamError,
-)
+from tokenline.errors import ConfigError, MissingKeyError, StreamError
 from tokenline.source import ByteStream, Request
 from tokenline.stage import RawChunk
 from tokenline.telemetry.version import version
 
 from .http.answers import (
-    MAX_ANSWER_BYTES,
     NO_STREAM_TYPES,
     media_type,
     no_stream_error,
+    read_answer,
     redirect_error,
     status_error,
 )
 from .http.client import CONNECT_TIMEOUT_S, HttpClient
 from .http.clients import LoopClients
-from .http.failures import connect_timeout, unreachable
+from .http.connection import ConnectionLostError
+from .http.failures import (
+    connect_timeout,
+    head_too_large,
+    hung_up,
+    unreachable,
+    unreadable,
+    unwritable,
+)
 from .http.proxies import proxy_applies
 from .http.response import HttpResponse
 from .http.response_parser import HeadTooLargeError, MalformedResponseError
 from .http.source_spec import SourceSpec
 from .http.tls import default_context
-
-ANSWER_TIMEOUT_S = 10.0
-"""How long the body of an error answer is waited for."""
 
 Payload = Mapping[str, Any]
 
@@ -85,6 +84,7 @@ class DirectSource:
         self.server_address = spec.server_address
         self.server_port = spec.server_port
         self._base_url = spec.base_url
+        self._is_secure = spec.base_url is None or spec.base_url.lower().startswith("https:")
         self._url = url
         self._headers = headers
         self._body = body
@@ -116,6 +116,8 @@ class DirectSource:
             ConfigError: the environment wants a proxy.
         """
         self._headers()
+        if self._is_secure and self._clients.known() is None:
+            await asyncio.to_thread(default_context)  # reads the system's roots: 20-40 ms
         await self._clients.get()
 
     async def open(self, request: Request) -> ByteStream:
@@ -155,8 +157,6 @@ class DirectSource:
                 f"{self.provider}: the environment sets a proxy for {self._where()}, which direct"
                 " requests do not use; add the host to NO_PROXY, or send requests with the SDK"
             )
-        if self._base_url is not None and self._base_url.startswith("https:"):
-            default_context()  # reads the system's roots, once
         return HttpClient(self.provider)
 
     async def _refusal(self, response: HttpResponse, headers: Mapping[str, str]) -> StreamError:
@@ -165,7 +165,7 @@ class DirectSource:
         try:
             if status < 400 and status >= 300:
                 return redirect_error(provider, status, response.headers.get("location"))
-            body = _hide(await _read_answer(response), headers)
+            body = _hide(await read_answer(response.read), headers)
             make = status_error if status >= 400 else no_stream_error
             return make(provider, status, response.headers, body)
         finally:
@@ -176,17 +176,11 @@ class DirectSource:
         if isinstance(error, TimeoutError):
             return connect_timeout(provider, where)
         if isinstance(error, HeadTooLargeError):
-            return LimitExceededError(
-                f"{provider}: the answer of {where} cannot be read: {error}; check the address",
-                limit="MAX_HEAD_BYTES",
-                provider=provider,
-            )
+            return head_too_large(provider, where, error)
         if isinstance(error, MalformedResponseError):
-            return NotAStreamError(
-                f"{provider}: the answer of {where} cannot be read ({error}); check the address"
-                " and that it speaks HTTP/1.1",
-                provider=provider,
-            )
+            return unreadable(provider, where, error)
+        if isinstance(error, ConnectionLostError):
+            return hung_up(provider, where, error)
         return unreachable(provider, where, error)
 
     def _where(self) -> str:
@@ -207,7 +201,7 @@ def _encode(provider: str, payload: Payload) -> bytes:
     try:
         return msgspec.json.encode(payload, enc_hook=_encode_model)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{provider}: the payload cannot be written as JSON: {error}") from error
+        raise unwritable(provider, error) from error
 
 
 def _encode_model(value: Any) -> Any:
@@ -216,21 +210,6 @@ def _encode_model(value: Any) -> Any:
     if dump is None:
         raise TypeError(f"{type(value).__name__} is no JSON value")
     return dump(mode="json", by_alias=True, exclude_unset=True)
-
-
-async def _read_answer(response: HttpResponse) -> bytes:
-    """The body of an error answer: as much as is of use, and as much of it as can be had."""
-    body = b""
-    try:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            while len(body) < MAX_ANSWER_BYTES:
-                data = await response.read()
-                if not data:
-                    break
-                body += data
-    except (TimeoutError, StreamError):
-        pass
-    return body[:MAX_ANSWER_BYTES]
 
 
 def _hide(body: bytes, headers: Mapping[str, str]) -> bytes:

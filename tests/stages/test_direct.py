@@ -336,6 +336,15 @@ def test_clients_and_their_options_are_for_the_sdk() -> None:
         direct_messages_source(Access(KEY, client_options={"timeout": 1}))
 
 
+async def test_netrc_is_no_business_of_requests(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    _, headers, _ = await sent_by(chat, CHAT)
+    assert headers["authorization"] == f"Bearer {KEY}"
+
+
 async def test_a_proxy_is_not_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
     source = chat(Access(KEY, "http://127.0.0.1:1/v1"))
     assert source.applies
@@ -409,8 +418,16 @@ async def test_a_compressed_error_is_read() -> None:
         assert "packed" in str(await fail(chat(Access(KEY, server.url))))
 
 
-@pytest.mark.parametrize("rest", [b"", b"x" * 10_000_000], ids=["cut", "endless"])
-async def test_an_error_body_needs_no_end(rest: bytes) -> None:
+@pytest.mark.parametrize(
+    ("rest", "stays"),
+    [(b"", False), (b"x" * 10_000_000, False), (b"", True)],
+    ids=["cut", "endless", "silent"],
+)
+async def test_an_error_body_needs_no_end(
+    rest: bytes, stays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tokenline_stages.http.answers.ANSWER_TIMEOUT_S", 0.1)
+
     async def answer(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
     ) -> None:
@@ -419,6 +436,8 @@ async def test_an_error_body_needs_no_end(rest: bytes) -> None:
             b"HTTP/1.1 400 Bad Request\r\ncontent-length: 99999999\r\n\r\nthe reason" + rest
         )
         await writer.drain()
+        if stays:
+            await reader.read()
 
     async with Server(answer) as server:
         error = await fail(chat(Access(KEY, server.url)))
@@ -515,7 +534,8 @@ async def test_the_server_hangs_up() -> None:
     async with Server(answer) as server:
         error = await fail(chat(Access(KEY, server.url)))
     assert type(error) is ConnectError
-    assert "before a response" in str(error)
+    assert "was reached but did not answer" in str(error)
+    assert error.retryable
 
 
 async def test_something_else_answers() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -16,11 +17,33 @@ from tokenline_stages.provider_errors import one_line, provider_error
 MAX_ANSWER_BYTES = 64 * 1024
 """How much of such an answer is read."""
 
+ANSWER_TIMEOUT_S = 10.0
+"""How long it is waited for."""
+
 NO_STREAM_TYPES = ("application/json", "text/html")
 """Media types that are no stream."""
 
 _SHOWN_BYTES = 200
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid")
+
+
+async def read_answer(read: Callable[[], Awaitable[bytes]]) -> bytes:
+    """The body of an answer that is no stream: as much as is of use and can be had in time.
+
+    Args:
+        read: gives the next bytes, `b""` at the end. If it raises, what came before is enough.
+    """
+    body = b""
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            while len(body) < MAX_ANSWER_BYTES:
+                data = await read()
+                if not data:
+                    break
+                body += data
+    except Exception:
+        pass  # that the answer itself broke off is not what the user must know
+    return body[:MAX_ANSWER_BYTES]
 
 
 def media_type(headers: Mapping[str, str]) -> str:

@@ -19,6 +19,13 @@ from .sdk import check_client, new_client
 _EXPLICIT = ("api_key", "auth_token", "credentials", "config", "profile")
 DIRECT_BASE_URL = "https://api.anthropic.com"
 
+MODULES = {
+    "anthropic": ("anthropic", "anthropic.lib.credentials"),
+    "anthropic-vertex": ("anthropic.lib.vertex",),
+    "anthropic-bedrock": ("anthropic.lib.bedrock",),
+}
+"""What the SDK's clients need imported, by provider."""
+
 
 def own_client(access: Access, wanted: str, provider: str) -> Any | None:
     """The user's own client, without spans of its own; None if there is none.

@@ -19,7 +19,7 @@ from tokenline_stages.providers.registry import Access
 from tokenline_stages.source import SdkSource
 
 from .keys import find_key
-from .openai_sdk import PATHS, StreamingFields, json_sender, make_client
+from .openai_sdk import MODULES, PATHS, StreamingFields, json_sender, make_client
 from .sdk import check_client
 from .source_spec import SourceSpec
 
@@ -59,7 +59,7 @@ def azure_source(
         return SdkSource(spec, send, lambda: None, access.client)
     address = read_address(access)
     spec = SourceSpec("azure.ai.openai", api, address.endpoint)
-    return SdkSource(spec, send, lambda: _make_client(address, access))
+    return SdkSource(spec, send, lambda: _make_client(address, access), modules=MODULES)
 
 
 def read_address(access: Access) -> AzureAddress:

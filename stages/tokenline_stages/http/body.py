@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 import aiohttp
 import httpx2
 
-from tokenline.errors import StreamCutError
+from tokenline.errors import MalformedStreamError, StreamCutError, StreamError
+from tokenline_stages.provider_errors import one_line
 
-from .transport import BODY_EXTENSION
+from .transport import BODY_EXTENSION, BrokenBodyError
 
 
 class ResponseBytes:
@@ -53,7 +54,7 @@ class ResponseBytes:
         except (aiohttp.ClientError, OSError) as error:
             data = self._rescue()
             if not data:
-                raise self._cut(error) from error
+                raise self._ended(error) from error
         self._read_bytes += len(data)
         return data
 
@@ -75,11 +76,19 @@ class ResponseBytes:
                     self._read_bytes += len(data)
                     return data
         except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
-            raise self._cut(error) from error
+            raise self._ended(error) from error
         return b""
 
-    def _cut(self, error: BaseException) -> StreamCutError:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+    def _ended(self, error: BaseException) -> StreamError:
+        reason = one_line(str(error)) or type(error).__name__
+        if isinstance(error, (BrokenBodyError, httpx2.DecodingError)):
+            return MalformedStreamError(
+                f"{self._provider}: the response cannot be read on after {self._read_bytes} bytes"
+                f" ({reason}); what had arrived is in `partial`",
+                offset=self._read_bytes,
+                provider=self._provider,
+                status=self.status,
+            )
         return StreamCutError(
             f"{self._provider}: the connection broke after {self._read_bytes} bytes of the"
             f" response ({reason}); what had arrived is in `partial`",

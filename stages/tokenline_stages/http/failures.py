@@ -1,10 +1,19 @@
-"""Why a request never got an answer, as typed errors; the same for every HTTP client."""
+"""Why a request never got a usable answer, as typed errors; the same for every HTTP client."""
 
 from __future__ import annotations
 
 import ssl
 
-from tokenline.errors import ConnectError, ConnectTimeoutError
+from tokenline.errors import (
+    ConfigError,
+    ConnectError,
+    ConnectTimeoutError,
+    HeadersTimeoutError,
+    LimitExceededError,
+    NotAStreamError,
+    TokenlineError,
+)
+from tokenline_stages.provider_errors import one_line
 
 
 def connect_timeout(provider: str, where: str) -> ConnectTimeoutError:
@@ -17,7 +26,7 @@ def connect_timeout(provider: str, where: str) -> ConnectTimeoutError:
 
 
 def unreachable(provider: str, where: str, error: BaseException) -> ConnectError:
-    """No connection, or it broke before the answer."""
+    """No connection."""
     cause = root_cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return ConnectError(
@@ -27,16 +36,75 @@ def unreachable(provider: str, where: str, error: BaseException) -> ConnectError
             retryable=False,
         )
     return ConnectError(
-        f"{provider}: cannot reach {where} ({_first_line(cause)}); check the address and that the"
+        f"{provider}: cannot reach {where} ({_words(cause)}); check the address and that the"
         " server runs",
         provider=provider,
     )
 
 
-def unsendable(provider: str, error: BaseException) -> ConnectError:
-    """The request could not be sent for a reason that a second try will not mend."""
+def hung_up(provider: str, where: str, error: BaseException) -> ConnectError:
+    """The server was reached, and the connection ended before its answer."""
     return ConnectError(
-        f"{provider}: the request could not be sent: {_first_line(root_cause(error))}",
+        f"{provider}: {where} was reached but did not answer: {_words(root_cause(error))}; send"
+        " the request again",
+        provider=provider,
+    )
+
+
+def unreadable(provider: str, where: str, error: BaseException) -> NotAStreamError:
+    """What came back is no HTTP."""
+    return NotAStreamError(
+        f"{provider}: the answer of {where} cannot be read ({_words(root_cause(error))}); check"
+        " the address and that it speaks HTTP/1.1",
+        provider=provider,
+    )
+
+
+def head_too_large(provider: str, where: str, error: BaseException) -> LimitExceededError:
+    """The answer's head is larger than anything a provider sends."""
+    return LimitExceededError(
+        f"{provider}: the answer of {where} cannot be read: {_words(root_cause(error))}; check the"
+        " address",
+        limit="MAX_HEAD_BYTES",
+        provider=provider,
+    )
+
+
+def unwritable(provider: str, error: BaseException) -> ConfigError:
+    """The payload or a header cannot be sent as it is."""
+    return ConfigError(
+        f"{provider}: the request cannot be written ({_words(root_cause(error))}); the payload must"
+        " be JSON, and headers plain text"
+    )
+
+
+def client_failure(provider: str, where: str, error: Exception) -> TokenlineError:
+    """The error for whatever an SDK's client raised instead of giving a response.
+
+    It goes by the names of exceptions, which httpx2, httpx, httpcore and aiohttp share: the
+    client may be the user's, over any of them.
+    """
+    chain = _chain(error)
+    names = {type(link).__name__ for link in chain}
+    if names & {"ReadTimeout", "WriteTimeout"}:
+        return _no_answer_in_time(provider, where)
+    if any("Timeout" in name for name in names):
+        return connect_timeout(provider, where)
+    if "LineTooLong" in names:
+        return head_too_large(provider, where, error)
+    if names & {"ConnectError", "ProxyError", "gaierror"}:
+        return unreachable(provider, where, error)
+    if names & {"ReadError", "WriteError", "CloseError", "ServerDisconnectedError"}:
+        return hung_up(provider, where, error)
+    if "RemoteProtocolError" in names:
+        left = "disconnect" in str(chain[-1]).lower()
+        return (hung_up if left else unreadable)(provider, where, error)
+    if "LocalProtocolError" in names or _is_unwritable(chain[-1]):
+        return unwritable(provider, error)
+    if isinstance(chain[-1], OSError):
+        return unreachable(provider, where, error)
+    return ConnectError(
+        f"{provider}: the request could not be sent: {_words(chain[-1])}",
         provider=provider,
         retryable=False,
     )
@@ -44,10 +112,27 @@ def unsendable(provider: str, error: BaseException) -> ConnectError:
 
 def root_cause(error: BaseException) -> BaseException:
     """The first error of a chain of causes."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+    return _chain(error)[-1]
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
+def _chain(error: BaseException) -> list[BaseException]:
+    chain = [error]
+    while chain[-1].__cause__ is not None and len(chain) < 100:
+        chain.append(chain[-1].__cause__)
+    return chain
+
+
+def _is_unwritable(error: BaseException) -> bool:
+    kinds = (TypeError, ValueError, RecursionError)
+    return isinstance(error, kinds) and not isinstance(error, OSError)
+
+
+def _no_answer_in_time(provider: str, where: str) -> HeadersTimeoutError:
+    return HeadersTimeoutError(
+        f"{provider}: no answer of {where} within the client's own time limit; raise its `timeout`",
+        provider=provider,
+    )
+
+
+def _words(error: BaseException) -> str:
+    return one_line(str(error)) or type(error).__name__

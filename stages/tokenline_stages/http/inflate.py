@@ -17,6 +17,21 @@ _GZIP = 16 + zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
 
 
+def inflate(data: bytes, coding: str) -> bytes:
+    """The beginning of a compressed body, at most `PIECE_BYTES`, as far as it is undamaged.
+
+    What has no coding, or one not known here, stays as it is.
+    """
+    if coding not in CODINGS:
+        return data
+    inflater = Inflater(coding)
+    inflater.feed(data)
+    try:
+        return inflater.take()
+    except zlib.error:
+        return b""
+
+
 class Inflater:
     """Decodes `gzip` and `deflate` (RFC 9110, section 8.4.1); `deflate` also without its header.
 

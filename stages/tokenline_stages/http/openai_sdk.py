@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
-
-import httpx2
+from typing import TYPE_CHECKING, Any
 
 from tokenline.errors import ConfigError, MissingKeyError
 from tokenline.source import Request
@@ -18,11 +16,17 @@ from .openai_server import OpenAIServer as OpenAIServer
 from .sdk import check_client, new_client, post_stream
 from .source_spec import SourceSpec
 
+if TYPE_CHECKING:
+    import httpx2
+
 StreamingFields = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """What a payload needs for streaming beside `stream: true`."""
 
 PATHS = {"openai.chat": "/chat/completions", "openai.responses": "/responses"}
 """Wire API to its path below the base URL."""
+
+MODULES = ("openai",)
+"""What the SDK's clients need imported."""
 
 _NO_KEY = "unneeded"  # the SDK insists on one
 
@@ -49,7 +53,13 @@ def openai_source(
         check_client(access.client, "AsyncOpenAI", server.name)
     spec = SourceSpec(server.genai_name, api, base_url)
     send = json_sender(PATHS[api], streaming_fields)
-    return SdkSource(spec, send, lambda: _make_client(server, access, base_url), access.client)
+    return SdkSource(
+        spec,
+        send,
+        lambda: _make_client(server, access, base_url),
+        access.client,
+        MODULES,
+    )
 
 
 def json_sender(path: str, streaming_fields: StreamingFields | None) -> SendRequest:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
-
-import httpx2
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from tokenline.errors import ConfigError
 from tokenline.redaction import secret_values
 from tokenline.source import Request
 
 from .tls import default_context
-from .transport import AiohttpTransport
+
+if TYPE_CHECKING:
+    import httpx2
+
+HTTP_MODULES = ("tokenline_stages.http.transport", "tokenline_stages.http.body")
+"""What carries requests. Imported late: it takes longer than all of tokenline."""
 
 CONNECT_TIMEOUT_S = 10.0
 """How long our clients wait for a connection; waiting for an answer is the run's own matter."""
@@ -34,8 +37,13 @@ def new_client(kind: Callable[..., Any], name: str, **options: Any) -> Any:
     Raises:
         ConfigError: an option that the SDK does not know, or options that exclude each other.
     """
+    import httpx2
+
+    from .transport import AiohttpTransport
+
     timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)
     transport = AiohttpTransport(default_context())
+    transport.prepare()
     http_client = httpx2.AsyncClient(transport=transport, timeout=timeout)
     try:
         return kind(http_client=http_client, **options)
@@ -100,6 +108,8 @@ async def post_stream(
         content: sent as it is, instead of a body.
         headers: further headers; those of the request win.
     """
+    import httpx2
+
     options: dict[str, Any] = {"headers": {**(headers or {}), **request.headers}}
     if request.connect_timeout_s is not None:
         options["timeout"] = _with_connect(getattr(client, "timeout", None), request)
@@ -127,6 +137,8 @@ def _stream_class(client: Any) -> Any | None:
 
 def _with_connect(timeout: Any, request: Request) -> Any:
     """A client's time limits, that for connecting replaced; of the client's own HTTP library."""
+    import httpx2
+
     limits = timeout if hasattr(timeout, "as_dict") else httpx2.Timeout(timeout)
     return type(limits)(**{**limits.as_dict(), "connect": request.connect_timeout_s})
 
@@ -137,29 +149,15 @@ def _open_response(answer: Any) -> httpx2.Response:
     A client with middleware and the generations before openai 3 and anthropic 2 give a stream
     object; a client over the older httpx gives that library's response.
     """
+    import httpx2
+
     response = getattr(answer, "response", answer)
     if isinstance(response, httpx2.Response):
         return response
+    from .legacy_body import LegacyBody
+
     return httpx2.Response(
         response.status_code,
         headers=list(response.headers.multi_items()),
-        stream=_OtherBody(response),
+        stream=LegacyBody(response),
     )
-
-
-class _OtherBody(httpx2.AsyncByteStream):
-    """The body of a response of the older httpx."""
-
-    def __init__(self, response: Any) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for data in self._response.aiter_raw():
-                yield data
-        except Exception as error:
-            raise httpx2.ReadError(str(error) or type(error).__name__) from error
-
-    async def aclose(self) -> None:
-        """Let go of the response."""
-        await self._response.aclose()

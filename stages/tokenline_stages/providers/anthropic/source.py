@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import httpx2
+from typing import TYPE_CHECKING, Any
 
 from tokenline.errors import ConfigError
 from tokenline.source import Request
@@ -15,6 +13,9 @@ from tokenline_stages.providers.registry import Access
 from tokenline_stages.source import SdkSource
 
 from .platforms import Platform
+
+if TYPE_CHECKING:
+    import httpx2
 
 _BASE_URLS = {
     "anthropic": sdk.direct_base_url,
@@ -47,4 +48,10 @@ def messages_source(platform: Platform, access: Access) -> SdkSource:
 
     base_url = _BASE_URLS[platform.name](access)
     spec = SourceSpec(platform.genai_name, "anthropic.messages", base_url)
-    return SdkSource(spec, send, lambda: _CLIENTS[platform.name](access), client)
+    return SdkSource(
+        spec,
+        send,
+        lambda: _CLIENTS[platform.name](access),
+        client,
+        sdk.MODULES[platform.name],
+    )

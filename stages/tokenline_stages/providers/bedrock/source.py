@@ -5,10 +5,9 @@ The body is sent as bytes: into a dict the client would put Anthropic's own `ant
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import httpx2
 import msgspec
 
 from tokenline.errors import ConfigError
@@ -20,6 +19,9 @@ from tokenline_stages.providers.registry import Access
 from tokenline_stages.source import SdkSource
 
 from .vocabulary import PROVIDER
+
+if TYPE_CHECKING:
+    import httpx2
 
 _HEADERS = {"content-type": "application/json"}
 _MODEL_KEYS = ("modelId", "model")
@@ -48,7 +50,13 @@ def bedrock_source(access: Access, api: str, action: str, operation: str = "chat
             return await post_stream(client, path, request, content=content, headers=_HEADERS)
 
     spec = SourceSpec(PROVIDER, api, sdk.bedrock_base_url(access), operation)
-    return SdkSource(spec, send, lambda: sdk.make_bedrock_client(access, "bedrock"), client)
+    return SdkSource(
+        spec,
+        send,
+        lambda: sdk.make_bedrock_client(access, "bedrock"),
+        client,
+        sdk.MODULES["anthropic-bedrock"],
+    )
 
 
 def read_request(payload: Any, action: str) -> tuple[str, bytes]:
