@@ -90,6 +90,8 @@ class ChannelMachine(RuleBasedStateMachine):
         else:
             assert not self.closed
             assert not self.gone
+        if taken and self.overflow is Overflow.DROP_OLDEST:
+            assert self.channel._queue[-1][0] is batch, "the newest was dropped"
         self.note_sent(batch, taken)
 
     def note_sent(self, batch: Batch[Numbers], taken: bool) -> None:
