@@ -22,6 +22,7 @@ _COMMANDS = {
     "demo": "demo",
     "graph": "graph",
     "record": "record",
+    "report": "report_html",
     "serve": "serve",
     "traces": "traces",
 }
