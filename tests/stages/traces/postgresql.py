@@ -13,7 +13,9 @@ from typing import Self
 
 import asyncpg  # type: ignore[import-untyped]
 
-_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+_FOLDERS = sorted(
+    Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: -float(folder.parent.name)
+)
 _USERS = ("postgres", "nobody")
 
 
