@@ -161,10 +161,10 @@ def test_a_run_in_which_all_fails_ends_with_1(
     tokenline: Tokenline, simulator: SimulatorProcess
 ) -> None:
     wrong_key = ("--header", "authorization=Bearer wrong", "--no-check")
-    code, output, _ = tokenline(*options(simulator, *wrong_key))
+    code, output, errors = tokenline(*options(simulator, *wrong_key))
     assert code == 1
     assert "AuthenticationError" in output
-    assert "no request ended well" in output
+    assert "error: no request ended well: 6 x openai: the key is missing or wrong" in errors
 
 
 def test_ctrl_c_keeps_what_was_measured(simulator: SimulatorProcess, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from tokenline.errors import StreamError
 from tokenline_bench.config import Bench
 from tokenline_bench.output.console import print_report
 from tokenline_bench.output.jsonl import RequestWriter
@@ -26,12 +27,16 @@ from tokenline_bench.summary.build import build_report
 
 from .planning import plan_bench, plan_files
 
-EXIT_NOTHING_MEASURED = 1
 EXIT_INTERRUPTED = 130
 
 
 def run(options: dict[str, Any]) -> None:
-    """Measure, show, save; exits with 1 if no request ended well and 130 after Ctrl-C."""
+    """Measure, show, save; exits with 130 after Ctrl-C.
+
+    Raises:
+        ConfigError: a mistake in the options.
+        StreamError: an endpoint does not answer as it should, or no request ended well.
+    """
     bench = plan_bench(options)
     files = plan_files(options)
     if options["otlp"]:
@@ -101,6 +106,8 @@ def _finish(session: Session, bench: Bench, files: Files, console: Console, quie
 def _exit(report: Report | None) -> None:
     if report is None or report.interrupted:
         sys.exit(EXIT_INTERRUPTED)
-    well = sum(e.outcomes.get("ok", 0) for level in report.levels for e in level.endpoints)
-    if not well:
-        sys.exit(EXIT_NOTHING_MEASURED)
+    endpoints = [endpoint for level in report.levels for endpoint in level.endpoints]
+    if not any(endpoint.outcomes.get("ok") for endpoint in endpoints):
+        errors = [error for endpoint in endpoints for error in endpoint.errors]
+        first = f": {errors[0].count} x {errors[0].example}" if errors else ""
+        raise StreamError(f"no request ended well{first}")

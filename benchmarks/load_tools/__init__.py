@@ -1,0 +1,8 @@
+"""Load generators side by side: tokenline bench, NVIDIA AIPerf and GuideLLM."""
+
+from .aiperf import AIPerf as AIPerf
+from .contract import Figures as Figures
+from .contract import Job as Job
+from .contract import LoadTool as LoadTool
+from .guidellm import GuideLLM as GuideLLM
+from .ours import TokenlineBench as TokenlineBench

@@ -1,0 +1,54 @@
+"""NVIDIA AIPerf, `aiperf profile`. It counts tokens as the server does, as ours does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from .contract import Figures, Job, run_measured
+from .environments import Environment, clean_environment
+
+
+class AIPerf:
+    """See the module's docstring.
+
+    Args:
+        folder: where its virtual environment is made.
+    """
+
+    name = "AIPerf"
+
+    def __init__(self, folder: Path) -> None:
+        self._environment = Environment(folder, "aiperf")
+        self._tokenizer = folder / "tokenizer"
+
+    def install(self) -> None:
+        """See `LoadTool.install`."""
+        self._environment.make()
+        self._environment.make_tokenizer(self._tokenizer)
+
+    def run(self, job: Job) -> Figures:
+        """See `LoadTool.run`."""
+        output = job.folder / "aiperf"
+        command = [
+            *(self._environment.command, "profile", "-m", job.model, "--url", job.url),
+            *("--endpoint-type", "chat", "--streaming", "--ui", "none"),
+            *("--concurrency", str(job.concurrency), "--request-count", str(job.requests)),
+            *("--warmup-request-count", str(job.warmup)),
+            *("--synthetic-input-tokens-mean", str(job.tokens)),
+            *("--output-tokens-mean", str(job.tokens), "--use-server-token-count"),
+            *("--tokenizer", str(self._tokenizer), "--no-gpu-telemetry", "--no-server-metrics"),
+            *("--artifact-dir", str(output)),
+        ]
+        cpu_s, wall_s = run_measured(command, clean_environment(), job.folder / "aiperf.log")
+        (path,) = output.rglob("profile_export_aiperf.json")
+        found = msgspec.json.decode(path.read_bytes())
+        return Figures(
+            ttft_ms=found["time_to_first_token"]["p50"],
+            itl_ms=found["inter_token_latency"]["p50"],
+            e2e_ms=found["request_latency"]["p50"],
+            ok=int(found["request_count"]["avg"]),
+            cpu_s=cpu_s,
+            wall_s=wall_s,
+        )

@@ -1,0 +1,101 @@
+"""GuideLLM, `guidellm run`, and its mock server with set times."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from .contract import Figures, Job, run_measured
+from .environments import Environment, clean_environment
+
+_START_S = 120.0
+
+
+class GuideLLM:
+    """See the module's docstring.
+
+    Args:
+        folder: where its virtual environment is made.
+    """
+
+    name = "GuideLLM"
+
+    def __init__(self, folder: Path) -> None:
+        self._environment = Environment(folder, "guidellm")
+        self._tokenizer = folder / "tokenizer"
+
+    def install(self) -> None:
+        """See `LoadTool.install`; several gigabytes (it needs torch)."""
+        self._environment.make()
+        self._environment.make_tokenizer(self._tokenizer)
+
+    def run(self, job: Job) -> Figures:
+        """See `LoadTool.run`; warm-up requests are a part of its own run."""
+        path = job.folder / "guidellm.json"
+        data = f"kind=synthetic_text,prompt_tokens={job.tokens},output_tokens={job.tokens}"
+        command = [
+            *(self._environment.command, "run"),
+            *("--backend", f"kind=openai_http,target={job.url},model={job.model}"),
+            *("--profile", f"kind=concurrent,streams={job.concurrency}"),
+            *("--constraint", f"kind=max_requests,count={job.requests}"),
+            *("--data", data, "--tokenizer", f"kind=hf_auto,model={self._tokenizer}"),
+            *("--output", f"kind=json,path={path}", "--disable-console-interactive"),
+        ]
+        cpu_s, wall_s = run_measured(command, clean_environment(), job.folder / "guidellm.log")
+        (benchmark,) = msgspec.json.decode(path.read_bytes())["benchmarks"]
+        metrics = {
+            name: benchmark["metrics"][name]["successful"]
+            for name in ("time_to_first_token_ms", "inter_token_latency_ms", "request_latency")
+        }
+        return Figures(
+            ttft_ms=metrics["time_to_first_token_ms"]["median"],
+            itl_ms=metrics["inter_token_latency_ms"]["median"],
+            e2e_ms=metrics["request_latency"]["median"] * 1000,
+            ok=int(metrics["request_latency"]["count"]),
+            cpu_s=cpu_s,
+            wall_s=wall_s,
+        )
+
+    @contextmanager
+    def mock_server(self, ttft_ms: int, itl_ms: int, tokens: int, folder: Path) -> Iterator[str]:
+        """Its mock server with constant times; gives the address."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = [
+            *(self._environment.command, "mock-server", "--host", "127.0.0.1"),
+            *("--port", str(port), "--model", "mock"),
+            *("--ttft-ms", str(ttft_ms), "--ttft-ms-std", "0"),
+            *("--itl-ms", str(itl_ms), "--itl-ms-std", "0"),
+            *("--output-tokens", str(tokens), "--output-tokens-std", "0"),
+        ]
+        with (folder / "mock.log").open("wb") as log:
+            server = subprocess.Popen(command, stdout=log, stderr=log, env=clean_environment())
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_for(url)
+            yield url
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _wait_for(url: str) -> None:
+    until = time.monotonic() + _START_S
+    while time.monotonic() < until:
+        try:
+            urllib.request.urlopen(f"{url}/health", timeout=1).close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"the mock server at {url} did not start in {_START_S:g} s")

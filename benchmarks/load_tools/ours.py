@@ -1,0 +1,43 @@
+"""tokenline bench, from the command line like the others."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tokenline_bench.report import read_report
+
+from .contract import Figures, Job, run_measured
+from .environments import clean_environment
+
+
+class TokenlineBench:
+    """See the module's docstring."""
+
+    name = "tokenline bench"
+
+    def install(self) -> None:
+        """It is here."""
+
+    def run(self, job: Job) -> Figures:
+        """See `LoadTool.run`."""
+        path = job.folder / "tokenline.json"
+        command = [
+            *(sys.executable, "-m", "tokenline_stages.cli", "bench", "--quiet"),
+            *("--no-calibrate", "--no-check", "--provider", "openai"),
+            *("--base-url", f"{job.url}/v1", "--model", job.model),
+            *("--concurrency", str(job.concurrency), "--requests", str(job.requests)),
+            *("--warmup", str(job.warmup), "--prompt-tokens", str(job.tokens)),
+            *("--output-tokens", str(job.tokens), "--json", str(path)),
+            *("--body", f'{{"max_tokens": {job.tokens}}}'),
+        ]
+        environment = clean_environment(OPENAI_API_KEY="none")
+        cpu_s, wall_s = run_measured(command, environment, job.folder / "tokenline.log")
+        return _read(path, cpu_s, wall_s)
+
+
+def _read(path: Path, cpu_s: float, wall_s: float) -> Figures:
+    found = read_report(path).levels[0].endpoint()
+    median = {name: found.metrics[name].median / 1e6 for name in ("ttft", "tpot", "e2e")}
+    ok = found.outcomes.get("ok", 0)
+    return Figures(median["ttft"], median["tpot"], median["e2e"], ok, cpu_s, wall_s)
