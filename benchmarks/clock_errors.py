@@ -14,20 +14,24 @@ errors in milliseconds.
 - gaps: between content events, ours minus the server's; positive or negative.
 
 Another server without such stamps (guidellm's mock, `guidellm mock-server`) is measured by its
-settings: the time to first token and between tokens that it was told to take.
+settings: the time to first token and between tokens that it was told to take. What the server
+itself adds shows on a bare socket, which is timed in turns with tokenline.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import statistics
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -45,6 +49,7 @@ PACED = Plan(headers_s=0.1, ttft_s=0.5, inter_token_s=0.02, reasoning_tokens=10,
 STAMPS = ("headers", "first chunk", "first token", "first answer", "first delivery")
 PROVIDERS = ("openai", "anthropic")
 _MS = 1e6
+_CONTENT = re.compile(rb'"content": ?"[^"]')
 
 
 @dataclass(slots=True)
@@ -153,10 +158,37 @@ async def compare_by_settings(
             observed = await observe(connection, payload)
             timings = observed.record.timings
             ttft_ns = (timings.first_token_ns or 0) - (timings.request_ns or 0)
+            bare_ns = await time_on_bare_socket(base_url, payload)
             total.add("time to first token", ttft_ns, round(ttft_ms * _MS))
+            total.add("the same on a bare socket", bare_ns, round(ttft_ms * _MS))
             for earlier, later in pairwise(observed.content_ns):
                 total.add("gap", later - earlier, round(itl_ms * _MS))
     return total
+
+
+async def time_on_bare_socket(base_url: str, payload: Mapping[str, Any]) -> int:
+    """From sending a request to the bytes with its first content, ns; no HTTP client at all."""
+    address = urlsplit(base_url)
+    body = json.dumps({**payload, "stream": True}).encode()
+    head = (
+        f"POST {address.path}/chat/completions HTTP/1.1\r\nhost: {address.netloc}\r\n"
+        "content-type: application/json\r\nconnection: close\r\n"
+        f"content-length: {len(body)}\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    try:
+        from_ns = time.perf_counter_ns()
+        writer.write(head.encode() + body)
+        seen = b""
+        while not _CONTENT.search(seen):
+            data = await reader.read(65_536)
+            if not data:
+                raise RuntimeError("the server ended without content")
+            seen += data
+        return time.perf_counter_ns() - from_ns
+    finally:
+        writer.close()
+        await writer.wait_closed()
 
 
 def quantile(values: Sequence[float], q: float) -> float:
