@@ -2,6 +2,7 @@
 
     python -m benchmarks.clock_errors [--requests 200] [--streams 200]
     python -m benchmarks.clock_errors --guidellm http://127.0.0.1:8012/v1 --ttft-ms 200 --itl-ms 20
+    python -m benchmarks.clock_errors --llamacpp http://127.0.0.1:8080/v1
 
 The simulator stamps every write right before it hands the bytes to its socket, on the clock that
 this process reads too (CLOCK_MONOTONIC). The error of a stamp is ours minus the server's: the way
@@ -16,6 +17,9 @@ errors in milliseconds.
 Another server without such stamps (guidellm's mock, `guidellm mock-server`) is measured by its
 settings: the time to first token and between tokens that it was told to take. What the server
 itself adds shows on a bare socket, which is timed in turns with tokenline.
+
+llama.cpp's server reports its own `timings` at the end of a stream: `prompt_ms` until its first
+token (without HTTP and tokenizing), `predicted_ms` from there to its last.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ from rich.table import Table
 
 from tokenline.events import CONTENT_EVENTS
 from tokenline.record import RunRecord
+from tokenline.stage import RawChunk, StageSpec, StepContext
 from tokenline.telemetry import NoTelemetry
 from tokenline_stages import Connection, connect
 from tokenline_stages.simulator import Plan, SimulatorProcess
@@ -49,6 +54,7 @@ PACED = Plan(headers_s=0.1, ttft_s=0.5, inter_token_s=0.02, reasoning_tokens=10,
 STAMPS = ("headers", "first chunk", "first token", "first answer", "first delivery")
 PROVIDERS = ("openai", "anthropic")
 _MS = 1e6
+_TIMINGS = re.compile(rb'"timings": ?(\{[^{}]*\})')
 _CONTENT = re.compile(rb'"content": ?"[^"]')
 
 
@@ -166,6 +172,70 @@ async def compare_by_settings(
     return total
 
 
+class TimingsWatch:
+    """A step before the parser that keeps the stream's end, where llama.cpp's timings are."""
+
+    def __init__(self) -> None:
+        self.end = b""
+
+    def feed(self, items: Sequence[RawChunk], recv_ns: int, out: list[RawChunk]) -> None:
+        for item in items:
+            self.end = (self.end + item.data)[-8192:]
+        out.extend(items)
+
+    def finish(self, recv_ns: int, out: list[RawChunk]) -> None:
+        return
+
+    def timings(self) -> dict[str, float]:
+        """What the server reported."""
+        found = _TIMINGS.search(self.end)
+        if found is None:
+            raise RuntimeError("the server reported no timings; is it llama.cpp's?")
+        timings: dict[str, float] = json.loads(found[1])
+        return timings
+
+
+async def compare_to_timings(base_url: str, requests: int, tokens: int = 100) -> Errors:
+    """Errors against what llama.cpp's server says of itself; the prompt is new each time."""
+    total = Errors()
+    watches: list[TimingsWatch] = []
+
+    def open_watch(context: StepContext) -> TimingsWatch:
+        watches.append(TimingsWatch())
+        return watches[-1]
+
+    stage = StageSpec("timings", RawChunk, RawChunk, open_watch)
+    async with connect(
+        "openai", api_key="x", base_url=base_url, telemetry=NoTelemetry()
+    ) as connection:
+        pipeline = connection.pipeline().edit().insert_before("parser", stage).build()
+        for number in range(requests + 1):
+            message = {"role": "user", "content": f"{uuid.uuid4()} hello"}
+            payload = {"model": "m", "messages": [message], "max_tokens": tokens, "temperature": 0}
+            async with pipeline.run(payload) as run:
+                await run.result()
+            if number and run.record is not None:
+                _add_timings(total, run.record, watches[-1].timings())
+    return total
+
+
+def _add_timings(total: Errors, record: RunRecord, theirs: Mapping[str, float]) -> None:
+    timings = record.timings
+    request_ns, first_ns, last_ns = (
+        timings.request_ns,
+        timings.first_token_ns,
+        timings.last_token_ns,
+    )
+    if request_ns is None or first_ns is None or last_ns is None:
+        raise RuntimeError("the run gave no content")
+    total.add("time to first token - prompt_ms", first_ns - request_ns, _ns(theirs["prompt_ms"]))
+    total.add("first to last token - predicted_ms", last_ns - first_ns, _ns(theirs["predicted_ms"]))
+
+
+def _ns(milliseconds: float) -> int:
+    return round(milliseconds * _MS)
+
+
 async def time_on_bare_socket(base_url: str, payload: Mapping[str, Any]) -> int:
     """From sending a request to the bytes with its first content, ns; no HTTP client at all."""
     address = urlsplit(base_url)
@@ -225,6 +295,7 @@ def measure_simulator(requests: int, streams: int) -> dict[str, Errors]:
 @click.option("--requests", default=200, show_default=True)
 @click.option("--streams", default=200, show_default=True, help="Streams side by side, at most.")
 @click.option("--guidellm", "guidellm_url", help="Base URL of guidellm's mock server.")
+@click.option("--llamacpp", "llamacpp_url", help="Base URL of llama.cpp's server.")
 @click.option("--model", default="mock", show_default=True, help="Its model.")
 @click.option("--ttft-ms", default=200.0, show_default=True, help="What it was told.")
 @click.option("--itl-ms", default=20.0, show_default=True, help="What it was told.")
@@ -233,13 +304,16 @@ def main(
     requests: int,
     streams: int,
     guidellm_url: str | None,
+    llamacpp_url: str | None,
     model: str,
     ttft_ms: float,
     itl_ms: float,
     path: Path | None,
 ) -> None:
     """Measure how far the measured times are from the true ones."""
-    if guidellm_url is None:
+    if llamacpp_url is not None:
+        found = {"llama.cpp": asyncio.run(compare_to_timings(llamacpp_url, requests))}
+    elif guidellm_url is None:
         found = measure_simulator(requests, streams)
     else:
         errors = compare_by_settings(guidellm_url, model, ttft_ms, itl_ms, requests)

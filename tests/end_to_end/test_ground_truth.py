@@ -11,8 +11,16 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from benchmarks.clock_errors import PROVIDERS, STAMPS, compare, connect_to, payload_for
+from benchmarks.clock_errors import (
+    PROVIDERS,
+    STAMPS,
+    compare,
+    compare_to_timings,
+    connect_to,
+    payload_for,
+)
 
+from tests.end_to_end.llamacpp import LlamaServer
 from tokenline.events import Event
 from tokenline.pipeline import Pipeline
 from tokenline.record import RunRecord, StageKind
@@ -41,6 +49,13 @@ async def test_many_streams_are_late_but_never_early(simulator: SimulatorProcess
     errors = (await compare(simulator, "openai", PLAN, requests=40, at_once=40)).rows
     for name in (*STAMPS, "request", "every event"):
         assert min(errors[name]) >= 0
+
+
+async def test_a_real_server_s_own_timings_agree(scripted_llama: LlamaServer) -> None:
+    errors = (await compare_to_timings(f"{scripted_llama.url}/v1", requests=4, tokens=60)).rows
+    for name, values in errors.items():
+        # HTTP, the template and tokenizing come before its clock starts.
+        assert -LATE_MS < statistics.median(values) < 5 * LATE_MS, name
 
 
 SLOW_S = 0.004
