@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from tokenline.builder import PipelineBuilder
+from tokenline.errors import ConfigError
 from tokenline.estimate import UsageEstimator
 from tokenline.limiter import Limiter
 from tokenline.options import Capacity, RunOptions
@@ -17,6 +18,8 @@ from tokenline.telemetry.hook import Telemetry
 
 from .accumulator import accumulator
 from .consumer import consumer
+from .http.address import check_address
+from .http.sdk import refuse_sync_client
 from .providers.registry import Access, Api, Provider, provider
 from .token_count import TokenCounter, as_estimator
 from .trace_emitter import TraceEmitter
@@ -192,12 +195,17 @@ def connect(
         name: `openai`, `anthropic` ... (`known_providers()` lists them).
         api_key: the key; by default from the provider's environment variable.
         base_url: another address, for compatible servers and proxies.
-        client: your own SDK client; it is used as it is and never closed.
-        max_retries: how often the SDK may retry to open a stream.
+        client: your own asynchronous SDK client; it is used as it is and never closed.
+        max_retries: how often a failed attempt is made again, as long as nothing was delivered:
+            `RetryPolicy(attempts=max_retries + 1)`. Of no effect beside `options`, which have a
+            `retry` of their own. The SDK itself does not retry, but a client of yours does.
         client_options: further arguments of the SDK's client: `aws_region`, `project_id`,
             `api_version`, `default_headers` ...
-        direct: send requests without the SDK: less CPU, no SDK import. By default wherever a key
-            is all they need, there is no proxy, and no client of yours; False for the SDK.
+        direct: True sends requests without the SDK: less CPU and no import of it. False sends
+            them with it. By default they go without, unless that needs the SDK: for Azure,
+            Vertex AI, Bedrock and Anthropic's profiles, through a proxy of the environment, and
+            where there are `client` or `client_options`. The SDK is imported beside the event
+            loop by the first run, before the provider's time begins.
         api: use this wire API for every payload, instead of going by the payload's shape.
         telemetry: where runs report; by default your OpenTelemetry providers if you set any,
             else the standard `OTEL_EXPORTER_OTLP_*` variables, else nowhere.
@@ -211,8 +219,10 @@ def connect(
 
     Raises:
         UnknownProviderError: no such provider; the message lists the known ones.
-        ConfigError: the provider has no API of that name, or no traces can be kept there.
+        ConfigError: the provider has no API of that name, the address is none, the client is
+            synchronous, the number of retries is negative, or no traces can be kept there.
     """
+    _check(name, base_url, client, max_retries)
     access = Access(api_key, base_url, client, 0, dict(client_options or {}), direct)
     if options is None:
         options = RunOptions(retry=RetryPolicy(attempts=max_retries + 1))
@@ -230,6 +240,15 @@ def connect(
         limiter=limiter,
         fallbacks=fallbacks,
     )
+
+
+def _check(name: str, base_url: object, client: object, max_retries: object) -> None:
+    if base_url is not None and base_url != "":
+        check_address(base_url, "base_url")
+    if client is not None:
+        refuse_sync_client(client, name)
+    if type(max_retries) is not int or max_retries < 0:
+        raise ConfigError(f"max_retries is a number, 0 or more, not {max_retries!r}")
 
 
 def _trace_store(

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from tokenline.errors import ConfigError
 
+_SHOWN_CHARS = 100
 _URL_MARKS = "/%:@!$&'()*+,;=~?-._"
 
 
@@ -51,9 +52,15 @@ def parse_url(url: str) -> Address:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigError(f"not a URL that requests can go to ({error}); check it") from error
-    if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"not an http or https address: {parts.scheme or '(none)'}; check it")
+        raise ConfigError(f"{_shown(url)} is no address ({error}); correct it") from error
+    if "://" not in url:
+        raise ConfigError(
+            f"{_shown(url)} is no address: its scheme is missing; add http:// or https:// before it"
+        )
+    if parts.scheme not in ("http", "https"):
+        raise ConfigError(f"{_shown(url)} is no address for requests; use http:// or https://")
+    if not host:
+        raise ConfigError(f"{_shown(url)} is no address: its host is missing; add it")
     if parts.username is not None:
         raise ConfigError(f"the URL of {host} has a user name in it; send a header instead")
     secure = parts.scheme == "https"
@@ -67,6 +74,32 @@ def parse_url(url: str) -> Address:
         target=_target(parts.path, parts.query),
         authority=shown if port in (None, usual) else f"{shown}:{port}",
     )
+
+
+def check_address(url: object, origin: str) -> str:
+    """An address as it is, without white space around it.
+
+    Args:
+        url: the address.
+        origin: where it was given, for messages: an argument or an environment variable.
+
+    Raises:
+        ConfigError: requests cannot go there.
+    """
+    if not isinstance(url, str):
+        raise ConfigError(f"{origin}: an address is a text like https://..., not {url!r}")
+    try:
+        parse_url(url.strip())
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from error
+    return url.strip()
+
+
+def _shown(url: str) -> str:
+    """A URL for a message: no password, no end."""
+    start, _, rest = url.rpartition("@")
+    shown = f"...@{rest}" if start else rest
+    return repr(shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS]}...")
 
 
 def _ascii_name(host: str) -> str:

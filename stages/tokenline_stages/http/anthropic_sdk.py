@@ -13,7 +13,7 @@ from typing import Any
 from tokenline.errors import ConfigError, MissingKeyError
 from tokenline_stages.providers.registry import Access
 
-from .keys import find_key
+from .keys import find_base_url, find_key
 from .sdk import check_client, new_client
 
 _EXPLICIT = ("api_key", "auth_token", "credentials", "config", "profile")
@@ -46,7 +46,7 @@ def _find_base_url(access: Access, variable: str, default: str | None) -> str | 
     """Where requests will go, if that is known before there is a client."""
     if access.client is not None:
         return str(getattr(access.client, "base_url", "")) or None
-    return access.base_url or os.environ.get(variable) or default
+    return find_base_url(access.base_url, variable, default)
 
 
 def direct_base_url(access: Access) -> str | None:

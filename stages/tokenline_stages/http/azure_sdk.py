@@ -18,7 +18,7 @@ from tokenline.errors import ConfigError, MissingKeyError
 from tokenline_stages.providers.registry import Access
 from tokenline_stages.source import SdkSource
 
-from .keys import find_key
+from .keys import find_base_url, find_key
 from .openai_sdk import MODULES, PATHS, StreamingFields, json_sender, make_client
 from .sdk import check_client
 from .source_spec import SourceSpec
@@ -69,7 +69,7 @@ def read_address(access: Access) -> AzureAddress:
         ConfigError: no address, or a deployment's address without a version.
     """
     options = access.client_options
-    given = access.base_url or options.get("azure_endpoint") or os.environ.get(_ENDPOINT)
+    given = find_base_url(access.base_url or options.get("azure_endpoint"), _ENDPOINT)
     if not given:
         raise ConfigError(f"azure: no address; set {_ENDPOINT} or pass base_url=...")
     version = options.get("api_version") or os.environ.get("OPENAI_API_VERSION")

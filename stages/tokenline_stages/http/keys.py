@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit, urlunsplit
 
+from .address import check_address
+
 
 def find_key(given: str | None, *variables: str | None) -> str | None:
     """The key given, or that of the first variable that has one; None if there is none.
@@ -15,6 +17,22 @@ def find_key(given: str | None, *variables: str | None) -> str | None:
         if key and key.strip():
             return key.strip()
     return None
+
+
+def find_base_url(
+    given: str | None, variable: str | None, default: str | None = None
+) -> str | None:
+    """The address given, else that of the variable, else the default; None if there is none.
+
+    Raises:
+        ConfigError: what is given or set is no address; the message names where it comes from.
+    """
+    if given:
+        return check_address(given, "base_url")
+    configured = os.environ.get(variable, "").strip() if variable else ""
+    if variable and configured:
+        return check_address(configured, variable)
+    return default
 
 
 def custom_headers(variable: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenline.errors import ConfigError, MissingKeyError
 from tokenline_stages.direct import DirectSource
 
-from .keys import custom_headers, find_key, join_url
+from .keys import custom_headers, find_base_url, find_key, join_url
 from .source_spec import SourceSpec
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def openai_direct_source(
 
 
 def _base_url(server: OpenAIServer, access: Access) -> str:
-    configured = os.environ.get(server.base_url_variable) if server.base_url_variable else None
-    base_url = access.base_url or configured or server.base_url
+    base_url = find_base_url(access.base_url, server.base_url_variable, server.base_url)
     if not base_url:
         ways = f"set {server.base_url_variable} or " if server.base_url_variable else ""
         raise ConfigError(f"{server.name}: no address; {ways}pass base_url=...")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from tokenline.source import Request
 from tokenline_stages.providers.registry import Access
 from tokenline_stages.source import SdkSource, SendRequest
 
-from .keys import find_key
+from .keys import find_base_url, find_key
 from .openai_server import OpenAIServer as OpenAIServer
 from .sdk import check_client, new_client, post_stream
 from .source_spec import SourceSpec
@@ -76,8 +75,7 @@ def json_sender(path: str, streaming_fields: StreamingFields | None) -> SendRequ
 def _base_url(server: OpenAIServer, access: Access) -> str:
     if access.client is not None:
         return str(getattr(access.client, "base_url", ""))
-    configured = os.environ.get(server.base_url_variable) if server.base_url_variable else None
-    base_url = access.base_url or configured or server.base_url
+    base_url = find_base_url(access.base_url, server.base_url_variable, server.base_url)
     if not base_url:
         ways = f"set {server.base_url_variable} or " if server.base_url_variable else ""
         raise ConfigError(f"{server.name}: no address; {ways}pass base_url=...")

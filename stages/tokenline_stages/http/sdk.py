@@ -11,8 +11,6 @@ from tokenline.errors import ConfigError
 from tokenline.redaction import secret_values
 from tokenline.source import Request
 
-from .tls import default_context
-
 if TYPE_CHECKING:
     import httpx2
 
@@ -26,7 +24,9 @@ _ASYNC_CLIENTS = frozenset(
     {"AsyncOpenAI", "AsyncAnthropic", "AsyncAnthropicVertex", "AsyncAnthropicBedrock"}
 )
 _KEY_ATTRIBUTES = ("api_key", "auth_token", "access_token", "aws_secret_key", "aws_session_token")
-_SYNC_CLIENTS = frozenset({"OpenAI", "Anthropic", "AnthropicVertex", "AnthropicBedrock"})
+_SYNC_CLIENTS = frozenset(
+    {"OpenAI", "AzureOpenAI", "Anthropic", "AnthropicVertex", "AnthropicBedrock"}
+)
 
 
 def new_client(kind: Callable[..., Any], name: str, **options: Any) -> Any:
@@ -39,6 +39,7 @@ def new_client(kind: Callable[..., Any], name: str, **options: Any) -> Any:
     """
     import httpx2
 
+    from .tls import default_context
     from .transport import AiohttpTransport
 
     timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)
@@ -54,6 +55,20 @@ def new_client(kind: Callable[..., Any], name: str, **options: Any) -> Any:
         raise ConfigError(f"{name}: the SDK makes no client with these options: {said}") from error
 
 
+def refuse_sync_client(client: Any, provider: str) -> None:
+    """Refuse a synchronous client of an SDK: it would stop the event loop.
+
+    Raises:
+        ConfigError: it is one; the message names its asynchronous twin.
+    """
+    for kind in type(client).__mro__:
+        if kind.__name__ in _SYNC_CLIENTS:
+            raise ConfigError(
+                f"{provider}: client={type(client).__name__} is no asynchronous client; pass an"
+                f" Async{kind.__name__}"
+            )
+
+
 def check_client(client: Any, wanted: str, provider: str) -> None:
     """Refuse a client that is known to be of another kind; one of no known kind is let through.
 
@@ -67,7 +82,8 @@ def check_client(client: Any, wanted: str, provider: str) -> None:
     """
     kinds = {kind.__name__ for kind in type(client).__mro__}
     name = type(client).__name__
-    if kinds & _SYNC_CLIENTS or not hasattr(client, "post"):
+    refuse_sync_client(client, provider)
+    if not hasattr(client, "post"):
         raise ConfigError(f"{provider}: client={name} is no asynchronous client; pass an {wanted}")
     if kinds & _ASYNC_CLIENTS and wanted not in kinds:
         raise ConfigError(

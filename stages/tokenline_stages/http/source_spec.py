@@ -26,13 +26,22 @@ class SourceSpec:
 
     @property
     def server_address(self) -> str | None:
-        """Host of the base URL."""
-        return urlsplit(self.base_url).hostname if self.base_url else None
+        """Host of the base URL; None if that is no address."""
+        return _address(self.base_url)[0]
 
     @property
     def server_port(self) -> int | None:
         """Its port, the scheme's own if the URL has none."""
-        if not self.base_url:
-            return None
-        address = urlsplit(self.base_url)
-        return address.port or (80 if address.scheme == "http" else 443)
+        return _address(self.base_url)[1]
+
+
+def _address(url: str | None) -> tuple[str | None, int | None]:
+    # A user's client may have any address: its own library says what is wrong with it.
+    try:
+        parts = urlsplit(url or "")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None, None
+    if not host:
+        return None, None
+    return host, port or (80 if parts.scheme == "http" else 443)

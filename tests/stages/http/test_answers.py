@@ -8,6 +8,7 @@ import pytest
 from tokenline.errors import (
     AuthenticationError,
     BadRequestError,
+    ConfigError,
     NotAStreamError,
     OverloadedError,
     ProviderError,
@@ -21,8 +22,9 @@ from tokenline_stages.http.answers import (
     retry_after_s,
     status_error,
 )
-from tokenline_stages.http.keys import custom_headers, find_key, join_url
+from tokenline_stages.http.keys import custom_headers, find_base_url, find_key, join_url
 from tokenline_stages.http.proxies import proxy_applies
+from tokenline_stages.http.source_spec import SourceSpec
 
 
 @pytest.mark.parametrize(
@@ -144,6 +146,60 @@ def test_addresses(url: str, host: str, port: int, authority: str, target: str) 
     assert (address.authority, address.target) == (authority, target)
     assert address.secure == url.startswith("https")
     assert address.is_numeric == (host == "::1")
+
+
+BAD_ADDRESSES = [
+    ("127.0.0.1:8080/v1", "add http:// or https:// before it"),
+    ("localhost:8080/v1", "add http:// or https:// before it"),
+    ("notaurl", "add http:// or https:// before it"),
+    ("ftp://127.0.0.1/v1", "use http:// or https://"),
+    ("http://127.0.0.1:99999/v1", "Port out of range"),
+    ("http://127.0.0.1:x/v1", "Port could not be cast"),
+    ("http://[::1/v1", "Invalid IPv6 URL"),
+    ("http:///v1", "its host is missing"),
+    ("http://a b/", "not a host name"),
+    ("http://me:secret@h.test/", "user name"),
+    ("me:secret@h.test:1/v1", "add http:// or https:// before it"),
+    ("http://me:secret@h.test:99999/", "Port out of range"),
+    ("x" * 5000, "add http:// or https:// before it"),
+]
+
+
+@pytest.mark.parametrize(("url", "words"), BAD_ADDRESSES)
+def test_addresses_that_are_none(url: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_BASE_URL", url)
+    for given, origin in ((url, "base_url"), (None, "ACME_BASE_URL")):
+        with pytest.raises(ConfigError, match=f"^{origin}: .*{words}") as caught:
+            find_base_url(given, "ACME_BASE_URL")
+        assert "secret" not in str(caught.value)
+        assert len(str(caught.value)) < 300
+
+
+def test_addresses_are_given_then_configured_then_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_BASE_URL", " http://set.test \n")
+    assert find_base_url("http://given.test", "ACME_BASE_URL", "http://u") == "http://given.test"
+    assert find_base_url(None, "ACME_BASE_URL", "http://u") == "http://set.test"
+    assert find_base_url("", "NO_BASE_URL", "http://u") == "http://u"
+    assert find_base_url(None, None) is None
+    with pytest.raises(ConfigError, match="base_url: an address is a text"):
+        find_base_url(5, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://h/v1", ("h", 80)),
+        ("https://h:8443", ("h", 8443)),
+        (None, (None, None)),
+        ("http://h:99999", (None, None)),
+        ("h:80/v1", (None, None)),
+    ],
+)
+def test_what_a_source_tells_of_its_server(
+    url: str | None, expected: tuple[str | None, int | None]
+) -> None:
+    spec = SourceSpec("acme", "acme.chat", url)
+    assert (spec.server_address, spec.server_port) == expected
 
 
 @pytest.fixture

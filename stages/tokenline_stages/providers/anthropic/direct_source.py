@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from tokenline.errors import MissingKeyError
 from tokenline_stages.direct import DirectSource
-from tokenline_stages.http.keys import custom_headers, find_key, join_url
+from tokenline_stages.http.keys import custom_headers, find_base_url, find_key, join_url
 from tokenline_stages.http.source_spec import SourceSpec
 
 if TYPE_CHECKING:
@@ -22,10 +21,10 @@ def direct_messages_source(access: Access) -> DirectSource:
     """The source of `POST /v1/messages`, authenticated by a key or a bearer token.
 
     Raises:
-        ConfigError: a client or its options beside it.
+        ConfigError: no usable address, or a client or its options beside it.
     """
     access.need_no_sdk("anthropic")
-    base_url = access.base_url or os.environ.get("ANTHROPIC_BASE_URL") or BASE_URL
+    base_url = find_base_url(access.base_url, "ANTHROPIC_BASE_URL") or BASE_URL
     address = join_url(base_url, "/v1/messages")
     return DirectSource(
         SourceSpec("anthropic", "anthropic.messages", base_url),

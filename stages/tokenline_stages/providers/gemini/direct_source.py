@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from tokenline.errors import ConfigError, MissingKeyError
 from tokenline_stages.direct import DirectSource
-from tokenline_stages.http.keys import find_key, join_url
+from tokenline_stages.http.keys import find_base_url, find_key, join_url
 from tokenline_stages.http.source_spec import SourceSpec
 
 if TYPE_CHECKING:
@@ -28,8 +27,11 @@ def direct_gemini_source(access: Access) -> DirectSource:
 
     The model is the payload's `model`, which is no field of the API's own body. Of the two
     variables for the key, `GOOGLE_API_KEY` counts first, as in Google's SDK.
+
+    Raises:
+        ConfigError: no usable address.
     """
-    base_url = access.base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL") or BASE_URL
+    base_url = find_base_url(access.base_url, "GOOGLE_GEMINI_BASE_URL") or BASE_URL
     has_version = _VERSION.search(urlsplit(base_url).path) is not None
     root = base_url if has_version else join_url(base_url, f"/{API_VERSION}")
     return DirectSource(

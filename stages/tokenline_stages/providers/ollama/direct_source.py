@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tokenline_stages.direct import DirectSource
-from tokenline_stages.http.keys import find_key, join_url
+from tokenline_stages.http.address import check_address
+from tokenline_stages.http.keys import find_base_url, find_key, join_url
 from tokenline_stages.http.source_spec import SourceSpec
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def read_host(host: str | None) -> str:
 
     As Ollama reads it: scheme and port may be missing (then `http` and 11434; with a scheme its
     own port). An address that means every interface to a server means this machine to us.
+
+    Raises:
+        ConfigError: requests cannot go there.
     """
     host = (host or "").strip().strip("\"'").rstrip("/")
     scheme, separator, rest = host.partition("://")
@@ -40,7 +44,7 @@ def read_host(host: str | None) -> str:
         scheme, rest = "http", host
         if rest.startswith(":"):
             rest = f"127.0.0.1{rest}"
-    parts = urlsplit(f"{scheme}://{rest or '127.0.0.1'}")
+    parts = urlsplit(check_address(f"{scheme}://{rest or '127.0.0.1'}", "OLLAMA_HOST"))
     name = parts.hostname or "127.0.0.1"
     if name in _ANYWHERE:
         name = "127.0.0.1"
@@ -50,7 +54,7 @@ def read_host(host: str | None) -> str:
 
 
 def _source(access: Access, api: str, path: str, operation: str) -> DirectSource:
-    base_url = access.base_url or read_host(os.environ.get("OLLAMA_HOST"))
+    base_url = find_base_url(access.base_url, None) or read_host(os.environ.get("OLLAMA_HOST"))
     address = join_url(base_url, path)
     return DirectSource(
         SourceSpec("ollama", api, base_url, operation),
