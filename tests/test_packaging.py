@@ -89,6 +89,19 @@ def imported_by(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def test_what_authors_of_providers_need_is_imported_late() -> None:
+    import tokenline_stages
+
+    names = ("DirectSource", "SdkSource", "SourceSpec", "Emission", "has")
+    assert set(names) <= set(dir(tokenline_stages))
+    for name in names:
+        assert getattr(tokenline_stages, name).__name__ == name
+    with pytest.raises(AttributeError, match="nothing"):
+        tokenline_stages.nothing  # noqa: B018
+    loaded = imported_by("import tokenline_stages")
+    assert not loaded & {"tokenline_stages.direct", "tokenline_stages.source", "httptools"}
+
+
 @pytest.mark.parametrize("statement", ["import tokenline", "import tokenline, tokenline_stages"])
 def test_import_is_light(statement: str) -> None:
     loaded = imported_by(statement)
