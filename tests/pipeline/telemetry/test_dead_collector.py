@@ -1,19 +1,26 @@
 """A collector that is not there, or never answers, costs no stream anything."""
 
+import asyncio
 import logging
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from statistics import median
 
 import pytest
 
+from tests.pipeline.lines import builder
 from tests.pipeline.telemetry.conftest import MemoryFactory
 from tests.pipeline.telemetry.factory import run_info, run_record
-from tokenline.telemetry import TelemetryOptions, configure
+from tokenline.telemetry import NoTelemetry, Telemetry, TelemetryOptions, configure
 from tokenline.telemetry.otel import OTelTelemetry
+from tokenline.testing import ScriptedSource, Wait
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +43,32 @@ def black_hole() -> Iterator[str]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def slow() -> Iterator[str]:
+    """Answers every export, after a while."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            stopped.wait(0.5)
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    stopped = threading.Event()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    stopped.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 @pytest.fixture
@@ -68,6 +101,40 @@ def test_runs_cost_the_same_and_shutdown_keeps_its_deadline(
     before = time.monotonic()
     telemetry.flush(0.2)
     telemetry.shutdown(0.3)
+    assert time.monotonic() - before < 1.5
+
+
+async def delivery_ns(telemetry: Telemetry, rounds: int = 4, streams: int = 25) -> float:
+    """Median time from the read of an event to its reader having it, of many streams at once."""
+    script = [part for word in range(20) for part in (Wait(0.002), b"word%d\n" % word)]
+    pipeline = builder(ScriptedSource([*script, b".\n"])).trace(telemetry).build()
+    found: list[int] = []
+
+    async def read() -> None:
+        async with pipeline.run({"model": "m"}) as run:
+            found.extend([time.perf_counter_ns() - event.recv_ns async for event in run])
+
+    for _ in range(rounds):
+        await asyncio.gather(*(read() for _ in range(streams)))
+    return median(found)
+
+
+@pytest.mark.parametrize("endpoint", ["closed_port", "black_hole", "slow"], indirect=True)
+async def test_streams_are_as_quick_as_without_telemetry(
+    no_otel_variables: pytest.MonkeyPatch, endpoint: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "opentelemetry")
+    no_otel_variables.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")  # be exporting all the time
+    no_otel_variables.setenv("OTEL_METRIC_EXPORT_INTERVAL", "50")
+    telemetry = configure(endpoint=endpoint)
+    off, on = [], []
+    for _ in range(3):
+        off.append(await delivery_ns(NoTelemetry()))
+        on.append(await delivery_ns(telemetry))
+    # A busy machine doubles a median of 0.1 ms now and then; a blocked export would cost seconds.
+    assert min(on) < 2 * min(off) + 500_000
+    before = time.monotonic()
+    await asyncio.to_thread(telemetry.shutdown, 0.3)
     assert time.monotonic() - before < 1.5
 
 

@@ -141,17 +141,22 @@ import asyncio, sys
 from tests.pipeline.lines import builder
 from tokenline.telemetry import default_telemetry
 from tokenline.testing import Pause, ScriptedSource
-async def main():
-    pause = Pause()
-    pipeline = builder(ScriptedSource([b"a\\n", pause])).trace(default_telemetry()).build()
+async def read(pipeline, left):
     async with pipeline.run({"model": "m"}) as run:
         async for _ in run:
-            sys.exit(0)
+            left.release()
+async def main():
+    pause, left = Pause(), asyncio.Semaphore(0)
+    pipeline = builder(ScriptedSource([b"a\\n", pause])).trace(default_telemetry()).build()
+    reading = [asyncio.create_task(read(pipeline, left)) for _ in range(100)]
+    for _ in reading:
+        await left.acquire()
+    sys.exit(0)
 asyncio.run(main())
 """
 
 
-def test_end_of_the_process_in_the_middle_of_a_run(
+def test_end_of_the_process_in_the_middle_of_many_runs(
     collector: Collector, no_otel_variables: pytest.MonkeyPatch
 ) -> None:
     no_otel_variables.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
@@ -163,5 +168,5 @@ def test_end_of_the_process_in_the_middle_of_a_run(
         for scope in resource.scope_spans
         for span in scope.spans
     ]
-    assert names.count("chat m") == 1
-    assert names.count("stage source") == 1
+    assert names.count("chat m") == CONCURRENT
+    assert names.count("stage source") == CONCURRENT
