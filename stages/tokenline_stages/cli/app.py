@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any
+from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -51,22 +51,36 @@ def cli() -> None:
     """Stream LLM responses and see where every millisecond to the first token went."""
 
 
-def main(args: list[str] | None = None) -> Any:
+def main(args: list[str] | None = None) -> None:
     """Run the command line; exits with 0, 1 (stream failed), 2 (bad use) or 130 (interrupted)."""
     try:
-        return cli.main(args=args, prog_name="tokenline")
+        # Not standalone: click would print a page for bad use, and exit with 1 after Ctrl-C.
+        code = cli.main(args=args, prog_name="tokenline", standalone_mode=False)
     except ConfigError as error:
-        _say(error)
-        sys.exit(EXIT_BAD_USE)
+        _stop(str(error), EXIT_BAD_USE)
     except TokenlineError as error:
-        _say(error)
-        sys.exit(EXIT_STREAM_FAILED)
-    except KeyboardInterrupt:
+        _stop(f"{error}{_arrived(error)}", EXIT_STREAM_FAILED)
+    except click.ClickException as error:
+        _stop(f"{error.format_message()}{_help_of(error)}", error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
+    if isinstance(code, int) and code:
+        sys.exit(code)
 
 
-def _say(error: TokenlineError) -> None:
-    line = " ".join(str(error).split())
+def _stop(words: str, code: int) -> NoReturn:
+    line = f"error: {' '.join(words.split())}"
+    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+    sys.exit(code)
+
+
+def _arrived(error: TokenlineError) -> str:
     if isinstance(error, StreamError) and error.partial is not None and error.partial.text:
-        line += f" [{len(error.partial.text)} characters had arrived]"
-    Console(stderr=True).print(f"error: {line}", markup=False, highlight=False, soft_wrap=True)
+        return f" [{len(error.partial.text)} characters had arrived]"
+    return ""
+
+
+def _help_of(error: click.ClickException) -> str:
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f" See {error.ctx.command_path} --help"
+    return ""

@@ -87,7 +87,13 @@ async def _chat(
 @click.option("--base-url", default=None, help="Another address; else the SDK's variable.")
 @click.option("--max-tokens", default=1024, show_default=True, help="Where the API needs a bound.")
 @click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Extra HTTP header.")
-@click.option("--retries", default=2, show_default=True, help="Of opening the stream.")
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=2,
+    show_default=True,
+    help="Of an attempt that failed before anything came.",
+)
 @click.option("--quiet", is_flag=True, help="The answer only, no tables.")
 def command(
     prompt: str,

@@ -21,9 +21,21 @@ READY = "simulator ready at "
 """What the command prints on standard output, followed by its address, once it listens."""
 
 
+class BadOptionError(click.ClickException):
+    """Options that make no simulator."""
+
+    exit_code = 2
+
+
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8765, show_default=True, help="Port; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Port; 0 takes a free one.",
+)
 @click.option(
     "--plan", "plan_text", help="Plan as JSON, or @FILE. See tokenline_stages.simulator.Plan."
 )
@@ -75,7 +87,7 @@ def serve(
         )
         asyncio.run(_serve(simulator, until_stdin_closes))
     except ConfigError as error:
-        raise click.ClickException(str(error)) from error
+        raise BadOptionError(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
 

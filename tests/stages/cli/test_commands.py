@@ -1,6 +1,7 @@
 """The command line as a user meets it: output, exit codes, one-line errors."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -61,6 +62,12 @@ def one_line(done: Done, code: int) -> str:
 def simulator() -> Iterator[SimulatorProcess]:
     plan = Plan(ttft_s=0.01, inter_token_s=0.001, tokens=5)
     with SimulatorProcess(plan, options=["--api-key", "right"]) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def open_simulator() -> Iterator[SimulatorProcess]:
+    with SimulatorProcess(Plan(ttft_s=0.01, inter_token_s=0.001, tokens=5)) as process:
         yield process
 
 
@@ -140,16 +147,68 @@ def test_unreachable_server(tokenline: Tokenline) -> None:
     assert "check the address and that the server runs" in one_line(done, 1)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("chat", "hello"), "Missing option '--model'"),
+        (("chat", "--model", "m"), "Missing argument 'PROMPT'"),
+        (("chat", "--model", "m", "--retries", "-1", "hello"), "--retries"),
+        (("chat", "--model", "m", "--retries", "x", "hello"), "--retries"),
+        (("chat", "--model", "m", "--header", "nothing", "hello"), "NAME=VALUE"),
+        (("chat", "--model", "m", "--header", "a\nb=c", "hello"), "not a header name"),
+        (("chat", "--model", "m", "--base-url", "h:80/v1", "hello"), "base_url: 'h:80/v1'"),
+        (("serve", "--port", "99999"), "--port"),
+        (("serve", "--ttft-s", "-1"), "ttft_s"),
+        (("serve", "--recording", "/nowhere"), "--recording"),
+        (("bogus",), "No such command 'bogus'"),
+    ],
+)
+def test_bad_use_is_one_line(tokenline: Tokenline, arguments: tuple[str, ...], says: str) -> None:
+    assert says in one_line(tokenline(*arguments, OPENAI_API_KEY="x"), 2)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:99999/v1", "http://[::1/v1", "h:1/v1"])
+def test_bad_addresses_name_their_variable(tokenline: Tokenline, address: str) -> None:
+    done = tokenline("chat", "--model", "m", "hi", OPENAI_API_KEY="x", OPENAI_BASE_URL=address)
+    assert one_line(done, 2).startswith("error: OPENAI_BASE_URL: ")
+
+
+def test_help_and_version_are_no_failures(tokenline: Tokenline) -> None:
+    for arguments in (("--help",), ("chat", "-h"), ("--version",)):
+        done = tokenline(*arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout
+
+
+def test_an_interrupt_ends_it_quietly(open_simulator: SimulatorProcess) -> None:
+    plan = '{"ttft_s": 0, "inter_token_s": 0.05, "tokens": 10000}'
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tokenline_stages.cli", "chat", "--model", "m", "hi"),
+            *("--header", f"x-tokenline-plan={plan}"),
+        ],
+        env={
+            **{name: x for name, x in os.environ.items() if not name.startswith("OTEL")},
+            "OPENAI_API_KEY": "x",
+            "OPENAI_BASE_URL": open_simulator.openai_base_url,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.strip() == ""
+
+
 def test_wrong_key(tokenline: Tokenline, simulator: SimulatorProcess) -> None:
     line = one_line(chat(tokenline, simulator, OPENAI_API_KEY="wrong"), 1)
     assert "401" in line
     assert "key" in line
-
-
-@pytest.fixture(scope="module")
-def open_simulator() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess(Plan(ttft_s=0.01, inter_token_s=0.001, tokens=5)) as process:
-        yield process
 
 
 @pytest.fixture
