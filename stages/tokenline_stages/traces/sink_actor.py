@@ -99,14 +99,15 @@ class SinkActor:
         if self._is_open:
             await self._sink.flush()
 
-    async def aclose(self) -> None:
-        """Write what waits, then close the sink. Cancel it when the time is up."""
+    async def finish(self) -> None:
+        """Write what waits, then close the sink; `stop` must follow."""
         self._channel.close()
-        try:
-            await asyncio.shield(self.task)
-        finally:
-            self.task.cancel()
-            self._drop("closed", self._offered - self._settled_count())
+        await asyncio.wait({self.task})
+
+    def stop(self) -> None:
+        """Give up what is not written yet, and count it."""
+        self.task.cancel()
+        self._drop("closed", self._offered - self._settled_count())
 
     def stats(self) -> SinkStats:
         """What became of the records; may be called from any thread."""

@@ -58,6 +58,8 @@ def database_url(address: str | Path) -> URL:
         )
     dialect, driver, install = _DIALECTS[url.drivername]
     _need(driver, install)
+    if dialect == "sqlite" and (url.database or ":memory:") == ":memory:":
+        raise ConfigError("traces in memory are lost; name a file, or use MemorySink")
     return url.set(drivername=f"{dialect}+{driver}")
 
 
@@ -169,8 +171,6 @@ class SqlSink:
         if self.url.get_backend_name() != "sqlite" or not self.url.database:
             return
         path = Path(self.url.database)
-        if str(path) == ":memory:" or path.name.startswith("file:"):
-            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -147,21 +147,19 @@ class Worker:
 
     async def _close(self, timeout_s: float) -> bool:
         self._hurries += 1
-        await self._started.wait()
-        closing = [asyncio.create_task(self._close_actor(actor)) for actor in self._actors]
-        # Some of the time is kept to close by force what does not close by itself.
-        _, late = await asyncio.wait(closing, timeout=0.8 * timeout_s)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late)
-        self._in_time = not late
+        try:
+            # Some of the time is kept to close by force what does not close by itself.
+            async with asyncio.timeout(0.8 * timeout_s):
+                await self._started.wait()
+                await self._hand_over_all()
+                await asyncio.gather(*(actor.finish() for actor in self._actors))
+            self._in_time = True
+        except TimeoutError:
+            self._in_time = False
+        for actor in self._actors:
+            actor.stop()
         self._stopping.set()
         return self._in_time
-
-    async def _close_actor(self, actor: SinkActor) -> None:
-        await self._hand_over_all()
-        await actor.aclose()
 
     def _ask(self, work: Coroutine[Any, Any, bool]) -> Future[bool]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)

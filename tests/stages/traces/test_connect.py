@@ -19,6 +19,8 @@ RESPONSES: dict[str, Any] = {"model": "sim", "input": "hello"}
 
 
 async def _run(traces: Any, *payloads: dict[str, Any]) -> list[threading.Thread]:
+    """Run the payloads; gives the threads that are left."""
+    before = set(threading.enumerate())
     async with Simulator(PLAN) as simulator:
         async with connect(
             "openai",
@@ -30,7 +32,11 @@ async def _run(traces: Any, *payloads: dict[str, Any]) -> list[threading.Thread]
             for payload in payloads:
                 async with connection.run(payload) as run:
                     assert (await run.result()).tool_calls
-        return [thread for thread in threading.enumerate() if thread.name.startswith("tokenline-t")]
+        return [thread for thread in set(threading.enumerate()) - before if _is_ours(thread)]
+
+
+def _is_ours(thread: threading.Thread) -> bool:
+    return thread.name.startswith("tokenline-traces")
 
 
 async def _read(path: Path) -> list[TraceRecord]:

@@ -83,7 +83,7 @@ def test_a_batch_that_never_succeeds_is_dropped_and_counted(
     (stats,) = store.stats.sinks
     assert stats.dropped == {"gave_up": 3}
     assert drops()["provider_traces"] == before + 3
-    assert "3 traces were dropped, flaky failed for 0.05 s: OSError: down" in caplog.text
+    assert "traces were dropped, flaky failed for 0.05 s: OSError: down" in caplog.text
     sink.failures.clear()
     store(run(9))
     assert store.close(5)

@@ -213,7 +213,15 @@ def test_addresses(address: str | Path, drivername: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["mysql://h/d", "sqlite+pysqlite:///x", "://", "postgresql://h:x/d"]
+    "address",
+    [
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://h/d",
+        "sqlite+pysqlite:///x",
+        "://",
+        "postgresql://h:x/d",
+    ],
 )
 def test_other_addresses(address: str) -> None:
     with pytest.raises(ConfigError):
