@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 from typing import Any, Protocol
@@ -79,12 +79,11 @@ class StageStats:
         if given and not self.first_out_ns:
             self.first_out_ns = to_ns
 
-    def note_first(self, from_ns: int, to_ns: int, gave: bool) -> None:
-        """Note when the first input came and the first output went."""
+    def note_first(self, from_ns: int, to_ns: int) -> None:
+        """Note when the first input came, unless it was before, and the first output went."""
         if not self.started_ns:
             self.started_ns = from_ns
-        if gave:
-            self.first_out_ns = to_ns
+        self.first_out_ns = to_ns
 
     def record(
         self, name: str, kind: StageKind, index: int, inbox: Channel[Any] | None
@@ -305,13 +304,15 @@ class Actor:
             if not outlet.push_nowait(batch):
                 self._blocked.append((outlet, batch))
         self._emitting = False
+        if self._blocked or self._close_later:
+            self._after_emitting()
+
+    def _after_emitting(self) -> None:
+        """Something below had no room, or asked for the end while it was being given a batch."""
         if self._blocked and not self._busy:
             self._become_busy()
-        if self._close_later:
-            self._close_after_emitting()
-
-    def _close_after_emitting(self) -> None:
-        """Something below asked for the end while it was being given a batch."""
+        if not self._close_later:
+            return
         self._close_later = False
         if self._busy:
             self._start()
@@ -451,66 +452,6 @@ class Actor:
                 raise
             self._note_failure(error)
         self._emit_last(out)
-
-
-class FanOutActor(Actor):
-    """Hands the same batches to every branch; looks at each batch on its way.
-
-    Args:
-        tail: is told when all is through, after the branches.
-        observe: called with the items and their receive time, before the branches get them.
-    """
-
-    __slots__ = ("_observe", "_tail")
-
-    def __init__(
-        self,
-        spec: ActorSpec,
-        setup: ActorSetup,
-        outlets: list[Inlet],
-        tail: Inlet,
-        on_failure: Callable[[Actor, BaseException], None],
-        observe: Callable[[list[Any], int], None],
-    ) -> None:
-        super().__init__(spec, setup, _PASS_ON, outlets, on_failure)
-        self._observe = observe
-        self._tail = tail
-
-    def _end(self) -> None:
-        super()._end()
-        self._tail.close(self._error)
-
-    def _handle(self, batch: AnyBatch) -> None:
-        stats = self.stats
-        items = batch.items
-        from_ns = self._now()
-        self._observe(items, batch.recv_ns)
-        to_ns = self._now()
-        took_ns = to_ns - from_ns
-        if not stats.first_out_ns:
-            stats.note_first(from_ns, to_ns, True)
-        stats.ended_ns = to_ns
-        stats.items_in += len(items)
-        stats.items_out += len(items)
-        stats.batches += 1
-        stats.bytes += batch.size_bytes
-        stats.processing_ns += took_ns
-        if took_ns > stats.max_processing_ns:
-            stats.max_processing_ns = took_ns
-        self._emit(batch)
-
-
-class _PassOn:
-    """The step of a fan-out: nothing to finish."""
-
-    def feed(self, items: Sequence[Any], recv_ns: int, out: list[Any]) -> None:
-        out.extend(items)
-
-    def finish(self, recv_ns: int, out: list[Any]) -> None:
-        return
-
-
-_PASS_ON = _PassOn()
 
 
 def _is_cancelled(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 from .actor import Actor, ActorSetup, ActorSpec, Inlet, StageStats, name_stage, open_step
@@ -35,7 +36,11 @@ class Stamps:
 
 
 class ChainEnd:
-    """What stands behind the chain: passes batches on and notes how the chain ended."""
+    """What stands behind the chain: passes batches on and notes how the chain ended.
+
+    Attributes:
+        error: what the chain ended with.
+    """
 
     __slots__ = ("_closed", "_pass_on", "error")
 
@@ -106,8 +111,7 @@ class Attempt:
         self._gate = gate
         self._limits = plan.options.timeouts
         self._failure: StreamError | None = None
-        self._waits = False
-        self._waiting_ns = 0
+        self._waiting_ns = 0  # since when it waits for the provider; 0 while it does not
         self._blocked_batch: AnyBatch | None = None
         self._resumed_ns = 0
         self._byte_budget: int | None = None
@@ -119,9 +123,9 @@ class Attempt:
         self._reading = False
         self._task: asyncio.Task[Any] | None = None
         self._end = ChainEnd(pass_on)
-        self._head = self._build_chain(context, setup)
+        self._head = self._build_chain(context, setup, pass_on)
 
-    def _build_chain(self, context: StepContext, setup: ActorSetup) -> Inlet:
+    def _build_chain(self, context: StepContext, setup: ActorSetup, pass_on: Inlet) -> Inlet:
         below: Inlet = self._end
         for index in range(len(self.route.chain), 0, -1):
             place = self.route.chain[index - 1]
@@ -129,7 +133,8 @@ class Attempt:
             actor = Actor(spec, setup, open_step(place.stage, context), [below], self._stage_failed)
             self.actors.insert(0, actor)
             below = actor
-        return fuse(self.actors, self._end, setup.clock.now_ns)
+        # Batches need not pass the end; it is told by the last actor, and only it hears.
+        return fuse(self.actors, pass_on, setup.clock.now_ns) if self.actors else self._end
 
     async def run(self) -> BaseException | None:
         """Read the response to its end; gives the error that ended it early, if any."""
@@ -206,11 +211,6 @@ class Attempt:
         return self._meter.first_token_ns is not None
 
     @property
-    def last_seq(self) -> int:
-        """Sequence number of the last event passed on; -1 before the first."""
-        return self._gate.last_seq if self._gate is not None else -1
-
-    @property
     def request_ns(self) -> int | None:
         """See `Watched`."""
         return self.stamps.request_ns
@@ -223,7 +223,7 @@ class Attempt:
     @property
     def waiting_since_ns(self) -> int | None:
         """See `Watched`."""
-        return self._waiting_ns if self._waits else None
+        return self._waiting_ns or None
 
     @property
     def first_token_ns(self) -> int | None:
@@ -245,11 +245,13 @@ class Attempt:
         first = self.stamps.first_byte_ns
         now_ns = self._now()
         wait_ns = self._wait_ns
-        if self._waits:
+        if self._waiting_ns:
             wait_ns += now_ns - self._waiting_ns
         source = replace(
             source,
-            ended_ns=now_ns if self._waits else source.ended_ns,
+            items_in=source.batches,
+            items_out=source.batches,
+            ended_ns=now_ns if self._waiting_ns else source.ended_ns,
             idle_ns=wait_ns,
             first_item_ns=first - source.started_ns if first else None,
         )
@@ -274,11 +276,10 @@ class Attempt:
             await stream.aclose()
 
     async def _open(self, request_ns: int) -> ByteStream:
-        self._waits = True
         self._waiting_ns = request_ns
         stream = await self._source.open(self._request)
         headers_ns = self.stamps.headers_ns = self._now()
-        self._waits = False
+        self._waiting_ns = 0
         self._wait_ns += headers_ns - request_ns
         return stream
 
@@ -298,11 +299,10 @@ class Attempt:
         """Let the stream push; wake up only to wait for room and at the end."""
         loop = asyncio.get_running_loop()
         # Read callbacks run in the context of whoever opened the connection: a copy of ours.
-        run = contextvars.copy_context().run
-        take = self._take_pushed
+        run: Callable[..., bool] = contextvars.copy_context().run
         self._turn = loop.create_future()
         self._begin_wait()
-        stream.attach(lambda data: run(take, data), self._pushed_all)
+        stream.attach(partial(run, self._take_pushed), self._pushed_all)
         while not await self._turn:
             self._turn = loop.create_future()
             if self._blocked_batch is not None:
@@ -319,7 +319,8 @@ class Attempt:
         if not self._head.push_nowait(batch):
             self._blocked_batch = batch
         elif self._byte_budget is None and not self._halted:
-            self._begin_wait()
+            self._reading = True  # `_begin_wait`, spelled out
+            self._waiting_ns = self._now()
             return True
         if not self._turn.done():
             self._turn.set_result(False)
@@ -338,21 +339,28 @@ class Attempt:
 
     def _begin_wait(self) -> None:
         self._reading = True
-        self._waits = True
         self._waiting_ns = self._now()
 
     def _received(self, data: bytes) -> AnyBatch:
         """Stamp what one read brought (nothing, at the end)."""
-        recv_ns = self._now()
+        now = self._now
+        recv_ns = now()
         self._reading = False
-        if self._waits:
-            self._waits = False
+        if self._waiting_ns:
             self._wait_ns += recv_ns - self._waiting_ns
-        batch: AnyBatch = Batch([RawChunk(data)], recv_ns, len(data))
-        if data:
-            if self.stamps.first_byte_ns is None:
-                self.stamps.first_byte_ns = recv_ns
-            self.stats.taken(batch, recv_ns, self._now(), 1)
+            self._waiting_ns = 0
+        size_bytes = len(data)
+        batch: AnyBatch = Batch([RawChunk(data)], recv_ns, size_bytes)
+        if size_bytes:
+            stats = self.stats
+            if not stats.first_out_ns:
+                self.stamps.first_byte_ns = stats.first_out_ns = recv_ns
+            stats.batches += 1
+            stats.bytes += size_bytes
+            took_ns = now() - recv_ns
+            stats.processing_ns += took_ns
+            if took_ns > stats.max_processing_ns:
+                stats.max_processing_ns = took_ns
         return batch
 
     async def _push_blocked(self, batch: AnyBatch) -> None:

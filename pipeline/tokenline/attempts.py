@@ -24,6 +24,7 @@ from .errors import (
     TotalTimeoutError,
 )
 from .events import Event, Reset
+from .fan_out import FanOutActor
 from .meter import Meter
 from .pipeline import Pipeline, Route
 from .policy import AfterCommit, RetryPolicy
@@ -44,7 +45,7 @@ class Attempts:
         request: what to send.
         context: what the steps may know.
         setup: what the run's actors share.
-        pass_on: where events go.
+        pass_on: where events go: the fan-out.
         meter: the run's token clocks.
         snapshot: gives the result so far, to continue from.
 
@@ -62,7 +63,7 @@ class Attempts:
         request: Request,
         context: StepContext,
         setup: ActorSetup,
-        pass_on: Inlet,
+        pass_on: FanOutActor,
         meter: Meter,
         snapshot: Callable[[], Result | None],
     ) -> None:
@@ -240,7 +241,7 @@ class Attempts:
         if not isinstance(error, StreamError) or isinstance(error, _OURS):
             return False
         after = self._policy.after_commit
-        last_seq = self.current.last_seq
+        last_seq = self._pass_on.last_seq
         if after is AfterCommit.RESTART:
             reset = Reset(last_seq + 1, self._now(), self._context.message_id, self.count + 1)
             batch: Batch[Event] = Batch([reset], self._now(), 0)

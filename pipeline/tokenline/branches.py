@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .actor import Actor, ActorSetup, ActorSpec, FanOutActor, Inlet, name_stage, open_step
+from .actor import Actor, ActorSetup, ActorSpec, Inlet, name_stage, open_step
+from .fan_out import FanOutActor
 from .fused import fuse
-from .gate import Tail
 from .options import Overflow
 from .pipeline import Branch, Pipeline
 from .reader import Reader
 from .record import StageKind, StageRecord
 from .stage import StepContext
+from .tail import Tail
 
 logger = logging.getLogger("tokenline")
 
@@ -28,6 +29,7 @@ class BranchReports:
 
     Attributes:
         observe: gets every batch at the fan-out, before the branches.
+        on_message_end: the fan-out has taken the end of the message.
         on_all_through: every branch has taken everything it will take.
         on_reader_end: a reader will hand out nothing more.
         on_failure: a required branch, or the fan-out itself, has failed.
@@ -35,6 +37,7 @@ class BranchReports:
     """
 
     observe: Callable[[list[Any], int], None]
+    on_message_end: Callable[[], None]
     on_all_through: Callable[[], None]
     on_reader_end: Callable[[], None]
     on_failure: Callable[[BaseException], None]
@@ -86,6 +89,7 @@ class Branches:
             self._tail("fan-out"),
             lambda _, error: self._reports.on_failure(error),
             self._reports.observe,
+            self._reports.on_message_end,
         )
 
     def _open(self, branch: Branch) -> Inlet:

@@ -42,15 +42,18 @@ class Channel(Generic[T]):
         clock: where stamps come from.
         conflate: for `Overflow.CONFLATE`: makes one batch of all that wait.
 
+    Attributes:
+        closed: no more will be sent.
+        broken: no more will be received.
+        taken_ns: when a batch was last received.
+
     Raises:
         UsageError: a capacity below 1.
     """
 
     __slots__ = (
         "_blocked_ns",
-        "_broken",
         "_bytes",
-        "_closed",
         "_conflate",
         "_dropped_items",
         "_error",
@@ -68,7 +71,10 @@ class Channel(Generic[T]):
         "_sender",
         "_sent_batches",
         "_sent_items",
+        "broken",
         "capacity",
+        "closed",
+        "taken_ns",
     )
 
     def __init__(
@@ -90,8 +96,9 @@ class Channel(Generic[T]):
         self._queue: deque[tuple[Batch[T], int]] = deque()
         self._items = 0
         self._bytes = 0
-        self._closed = False
-        self._broken = False
+        self.closed = False
+        self.broken = False
+        self.taken_ns = 0
         self._error: BaseException | None = None
         self._receiver: asyncio.Future[None] | None = None
         self._sender: asyncio.Future[None] | None = None
@@ -109,16 +116,6 @@ class Channel(Generic[T]):
         return self._items
 
     @property
-    def closed(self) -> bool:
-        """No more will be sent."""
-        return self._closed
-
-    @property
-    def broken(self) -> bool:
-        """No more will be received."""
-        return self._broken
-
-    @property
     def send_waiting(self) -> bool:
         """A sender waits for room."""
         return self._sender is not None
@@ -133,7 +130,7 @@ class Channel(Generic[T]):
             ChannelBrokenError: the receiver left.
             QueueFullError: no room, and the policy is `fail`.
         """
-        if self._closed or self._broken:
+        if self.closed or self.broken:
             self._refuse()
         count = len(batch.items)
         items = self._items + count
@@ -179,7 +176,7 @@ class Channel(Generic[T]):
             while self._queue and not self._fits(batch):
                 self._sender = asyncio.get_running_loop().create_future()
                 await self._sender
-                if self._closed or self._broken:
+                if self.closed or self.broken:
                     self._refuse()
         finally:
             self._sender = None
@@ -192,9 +189,9 @@ class Channel(Generic[T]):
 
         Idempotent; needs no room.
         """
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self._error = error
         self._wake_receiver()
         self._wake_sender()
@@ -208,7 +205,7 @@ class Channel(Generic[T]):
     def abort(self, error: BaseException | None = None) -> None:
         """Drop what waits and end at once, with `error` if given."""
         self._drop_queue()
-        self._closed = True
+        self.closed = True
         self._error = error
         self._wake_receiver()
         self._wake_sender()
@@ -222,11 +219,18 @@ class Channel(Generic[T]):
             EndOfChannel: closed and empty.
             BaseException: the error given to `close`, once everything before was received.
         """
-        if self._queue:
-            return self._take()
-        if self._closed or self._broken:
-            self._raise_end()
-        return None
+        if not self._queue:
+            if self.closed or self.broken:
+                self._raise_end()
+            return None
+        batch, sent_ns = self._queue.popleft()
+        self._items -= len(batch.items)
+        self._bytes -= batch.size_bytes
+        now_ns = self.taken_ns = self._now()
+        self._queue_wait_ns += now_ns - sent_ns
+        if self._sender is not None and self._has_drained():
+            self._wake_sender()
+        return batch
 
     async def receive(self) -> Batch[T]:
         """The next batch. Cancelling it loses nothing.
@@ -244,7 +248,7 @@ class Channel(Generic[T]):
 
     async def wait_readable(self) -> None:
         """Return when a batch waits or the channel has ended."""
-        if not (self._queue or self._closed or self._broken):
+        if not (self._queue or self.closed or self.broken):
             await self.readable()
 
     def readable(self) -> asyncio.Future[None]:
@@ -261,7 +265,7 @@ class Channel(Generic[T]):
     def break_off(self) -> None:
         """The receiver leaves: what waits is dropped, the sender is told. Idempotent."""
         self._drop_queue()
-        self._broken = True
+        self.broken = True
         self._wake_sender()
         self._wake_receiver()
 
@@ -306,15 +310,6 @@ class Channel(Generic[T]):
         if self._bytes > self._high_bytes:
             self._high_bytes = self._bytes
         self._wake_receiver()
-
-    def _take(self) -> Batch[T]:
-        batch, sent_ns = self._queue.popleft()
-        self._items -= len(batch.items)
-        self._bytes -= batch.size_bytes
-        self._queue_wait_ns += self._now() - sent_ns
-        if self._sender is not None and self._has_drained():
-            self._wake_sender()
-        return batch
 
     def _has_drained(self) -> bool:
         if not self._queue:
@@ -376,7 +371,7 @@ class Channel(Generic[T]):
             self._sender.set_result(None)
 
     def _refuse(self) -> None:
-        if self._broken:
+        if self.broken:
             raise ChannelBrokenError
         raise UsageError("send on a closed channel")
 

@@ -26,8 +26,9 @@ class CommitGate:
             everything this one gives is dropped.
 
     Attributes:
+        push_nowait: takes a batch: holds, drops or passes it on; False if there is no room below
+            (the batch was not taken). Once the gate is open it is what stands behind it.
         first_content_ns: receive time of the first content; None before it.
-        last_seq: sequence number of the last event passed on; -1 before the first.
     """
 
     __slots__ = (
@@ -37,7 +38,7 @@ class CommitGate:
         "_open",
         "_pass_on",
         "first_content_ns",
-        "last_seq",
+        "push_nowait",
     )
 
     def __init__(self, pass_on: Inlet, on_commit: Callable[[], bool]) -> None:
@@ -47,25 +48,22 @@ class CommitGate:
         self._open = False
         self._lost = False
         self.first_content_ns: int | None = None
-        self.last_seq = -1
+        self.push_nowait: Callable[[AnyBatch], bool] = self._push_nowait
 
     @property
     def committed(self) -> bool:
         """Whether this attempt's content was passed on."""
         return self._open
 
-    def push_nowait(self, batch: AnyBatch) -> bool:
-        """Hold, drop or pass on; False if there is no room below (the batch was not taken)."""
+    def _push_nowait(self, batch: AnyBatch) -> bool:
         if not self._open and not self._decide(batch):
             return True
         while self._held:
             if not self._pass_on.push_nowait(self._held[0]):
                 return False
             self._held.popleft()
-        if not self._pass_on.push_nowait(batch):
-            return False
-        self.last_seq = batch.items[-1].seq
-        return True
+        self.push_nowait = self._pass_on.push_nowait
+        return self._pass_on.push_nowait(batch)
 
     async def push(self, batch: AnyBatch) -> None:
         """Like `push_nowait`, waiting for room."""
@@ -75,7 +73,6 @@ class CommitGate:
             await self._pass_on.push(self._held[0])
             self._held.popleft()
         await self._pass_on.push(batch)
-        self.last_seq = batch.items[-1].seq
 
     def close(self, error: BaseException | None) -> None:
         """How the chain ended is told by the attempt."""

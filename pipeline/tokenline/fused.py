@@ -40,13 +40,14 @@ class FusedChain:
         """Handle the batch; False if the first stage has no room in its inbox."""
         now = self._now
         items = batch.items
+        count = len(items)
         recv_ns = batch.recv_ns
         size_bytes = batch.size_bytes
         above: Actor | None = None
         from_ns = now()
         for actor, feed, stats in self._links:
             if not actor.ready:
-                return self._hand_over(above, actor, batch, items)
+                return _hand_over(above, actor, batch, items)
             out: list[Any] = []
             try:
                 feed(items, recv_ns, out)
@@ -55,34 +56,29 @@ class FusedChain:
                 actor.break_down(batch, out, error)
                 return True
             to_ns = now()
+            # `StageStats.taken`, spelled out: a call for each stage and read is too much here.
             took_ns = to_ns - from_ns
-            if not stats.first_out_ns:
-                stats.note_first(from_ns, to_ns, bool(out))
-            stats.ended_ns = to_ns
-            stats.items_in += len(items)
-            stats.items_out += len(out)
-            stats.batches += 1
-            stats.bytes += size_bytes
             stats.processing_ns += took_ns
             if took_ns > stats.max_processing_ns:
                 stats.max_processing_ns = took_ns
+            stats.ended_ns = to_ns
+            stats.items_in += count
+            stats.batches += 1
+            stats.bytes += size_bytes
             if not out:
+                if not stats.started_ns:
+                    stats.started_ns = from_ns
                 return True
+            if not stats.first_out_ns:
+                stats.note_first(from_ns, to_ns)
+            count = len(out)
+            stats.items_out += count
             items = out
             from_ns = to_ns
             above = actor
-        return self._hand_over(above, self._below, batch, items)
-
-    def _hand_over(
-        self, above: Actor | None, below: Any, batch: AnyBatch, items: list[Any]
-    ) -> bool:
-        """Give what there is to the next one; if it has no room, the one before it keeps it."""
-        if above is None:
-            taken: bool = below.push_nowait(batch)
-            return taken
-        rest = Batch(items, batch.recv_ns, batch.size_bytes)
-        if not below.push_nowait(rest):
-            above.hold(rest, below)
+        rest = Batch(items, recv_ns, size_bytes)
+        if not self._below.push_nowait(rest) and above is not None:
+            above.hold(rest, self._below)
         return True
 
     async def push(self, batch: AnyBatch) -> None:
@@ -92,6 +88,16 @@ class FusedChain:
     def close(self, error: BaseException | None) -> None:
         """Close the chain from its head."""
         self._head.close(error)
+
+
+def _hand_over(above: Actor | None, below: Actor, batch: AnyBatch, items: list[Any]) -> bool:
+    """Give what there is to one that is not idle; if it has no room, the one before keeps it."""
+    if above is None:
+        return below.push_nowait(batch)
+    rest = Batch(items, batch.recv_ns, batch.size_bytes)
+    if not below.push_nowait(rest):
+        above.hold(rest, below)
+    return True
 
 
 def fuse(actors: list[Actor], below: Inlet, now_ns: Callable[[], int]) -> Inlet:

@@ -14,7 +14,7 @@ from typing import Any
 from .events import ANSWER_EVENTS, CONTENT_EVENTS, Finish, MessageStart, Ping, Usage, UsageUpdate
 from .record import ChunkGaps
 
-_SUB_BITS = 6  # 64 buckets an octave: quantiles are right to 1/64
+_KEPT_BITS = 7  # 64 buckets an octave: quantiles are right to 1/64
 
 
 class GapHistogram:
@@ -31,11 +31,14 @@ class GapHistogram:
 
     def add(self, gap_ns: int, further_zeros: int = 0) -> None:
         """Record one gap, and `further_zeros` gaps of 0."""
-        shift = max(0, gap_ns.bit_length() - _SUB_BITS - 1)
-        key = (shift << (_SUB_BITS + 1)) + (gap_ns >> shift)
-        self._buckets[key] = self._buckets.get(key, 0) + 1
-        self._zeros += further_zeros
-        self.count += 1 + further_zeros
+        shift = gap_ns.bit_length() - _KEPT_BITS
+        key = gap_ns if shift <= 0 else (shift << _KEPT_BITS) + (gap_ns >> shift)
+        buckets = self._buckets
+        buckets[key] = buckets.get(key, 0) + 1
+        self.count += 1
+        if further_zeros:
+            self._zeros += further_zeros
+            self.count += further_zeros
         self.total_ns += gap_ns
         if gap_ns > self.max_ns:
             self.max_ns = gap_ns
@@ -51,8 +54,8 @@ class GapHistogram:
         for key in sorted(self._buckets):
             seen += self._buckets[key]
             if rank < seen:
-                shift = key >> (_SUB_BITS + 1)
-                low = (key & ((1 << (_SUB_BITS + 1)) - 1)) << shift
+                shift = key >> _KEPT_BITS
+                low = (key & ((1 << _KEPT_BITS) - 1)) << shift
                 return min(low + ((1 << shift) >> 1), self.max_ns)
         return self.max_ns
 
@@ -107,6 +110,9 @@ class Meter:
 
     def observe(self, items: Sequence[Any], recv_ns: int) -> None:
         """Look at one batch on its way to the branches."""
+        if len(items) == 1 and self.first_token_ns is not None:
+            self._observe_one(items[0], recv_ns)
+            return
         kinds = set(map(type, items))
         if kinds <= CONTENT_EVENTS:
             content = len(items)
@@ -115,6 +121,18 @@ class Meter:
             content = sum([type(item) in CONTENT_EVENTS for item in items])
         if content:
             self._note_content(kinds, content, recv_ns)
+
+    def _observe_one(self, item: Any, recv_ns: int) -> None:
+        """One event in one read, not the first: how tokens really arrive."""
+        kind = type(item)
+        if kind not in CONTENT_EVENTS:
+            self._note_others((item,), recv_ns)
+            return
+        self.chunks += 1
+        self.gaps.add(recv_ns - self.last_token_ns)
+        self.last_token_ns = recv_ns
+        if self.first_answer_ns is None and kind in ANSWER_EVENTS:
+            self.first_answer_ns = recv_ns
 
     def _note_content(self, kinds: set[type], content: int, recv_ns: int) -> None:
         self.chunks += content

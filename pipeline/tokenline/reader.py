@@ -72,10 +72,11 @@ class Reader:
 
     def push_nowait(self, batch: AnyBatch) -> bool:
         """Queue a batch for the caller; what nobody will read is dropped."""
-        if self.channel.broken or self.channel.closed:
+        channel = self.channel
+        if channel.broken or channel.closed:
             return True
         try:
-            return self.channel.send_nowait(batch)
+            return channel.send_nowait(batch)
         except QueueFullError as error:
             self._on_failure(self, error)
             return True
@@ -113,9 +114,16 @@ class Reader:
 
     async def next_batch(self) -> AnyBatch:
         """What one read brought, as one batch; raises like `next_event`."""
-        if self._handed_ns:
-            self._note_return()
+        stats = self.stats
         channel = self.channel
+        if self._handed_ns:  # `_note_return`, spelled out
+            now_ns = self._now()
+            took_ns = now_ns - self._handed_ns
+            self._handed_ns = 0
+            stats.processing_ns += took_ns
+            if took_ns > stats.max_processing_ns:
+                stats.max_processing_ns = took_ns
+            stats.ended_ns = now_ns
         try:
             while (batch := channel.receive_nowait()) is None:
                 await channel.readable()
@@ -127,7 +135,12 @@ class Reader:
         except BaseException:
             self._end()
             raise
-        self._note_handed(batch)
+        handed_ns = self._handed_ns = stats.ended_ns = channel.taken_ns
+        stats.batches += 1
+        stats.bytes += batch.size_bytes
+        stats.items_in += len(batch.items)
+        if self.first_delivery_ns is None:
+            self._note_first(batch, handed_ns)
         return batch
 
     def leave(self) -> None:
@@ -143,6 +156,7 @@ class Reader:
 
     def record(self) -> StageRecord:
         """What the branch did."""
+        self.stats.items_out = self.stats.items_in
         return self.stats.record(self.spec.name, self.spec.kind, self.spec.index, self.channel)
 
     # --- inside ----------------------------------------------------------------------------
@@ -156,20 +170,11 @@ class Reader:
             self.stats.max_processing_ns = max(self.stats.max_processing_ns, took_ns)
             self.stats.ended_ns = now_ns
 
-    def _note_handed(self, batch: AnyBatch) -> None:
-        now_ns = self._now()
-        stats = self.stats
-        count = len(batch.items)
-        if not stats.started_ns:
-            stats.note_first(now_ns, now_ns, True)
-        stats.ended_ns = now_ns
-        stats.batches += 1
-        stats.bytes += batch.size_bytes
-        stats.items_in += count
-        stats.items_out += count
-        self._handed_ns = now_ns
-        if self.first_delivery_ns is None and not self._content.isdisjoint(map(type, batch.items)):
-            self.first_delivery_ns = now_ns
+    def _note_first(self, batch: AnyBatch, handed_ns: int) -> None:
+        if not self.stats.started_ns:
+            self.stats.note_first(handed_ns, handed_ns)
+        if not self._content.isdisjoint(map(type, batch.items)):
+            self.first_delivery_ns = handed_ns
 
     def _end(self) -> None:
         if not self.ended:

@@ -113,11 +113,13 @@ class Run:
             waiting: Event = event
             return waiting
         try:
-            last: Event = await reader.next_event()
+            batch = await reader.next_batch()
         except (StreamError, StopAsyncIteration) as error:
             await self._complete(error)
             raise
-        return last
+        reader.events = iter(batch.items)
+        first: Event = next(reader.events)
+        return first
 
     async def next_batch(self) -> Batch[Event]:
         """All events that one read brought; raises like `__anext__`, `StopAsyncIteration` too."""

@@ -20,7 +20,6 @@ from .attempts import Attempts
 from .branches import Branches, BranchReports
 from .errors import RunCancelledError, StageFailedError, StreamTimeoutError, TotalTimeoutError
 from .estimate import Estimation
-from .gate import Gate
 from .loop_lag import LoopLag, watch_loop
 from .meter import Meter
 from .pipeline import Pipeline
@@ -108,7 +107,7 @@ class Supervisor:
             self._request,
             self._step_context,
             self._setup,
-            Gate(self._fan_out, self.message_ended),
+            self._fan_out,
             self._meter,
             self.snapshot,
         )
@@ -152,6 +151,7 @@ class Supervisor:
     def _reports(self) -> BranchReports:
         return BranchReports(
             observe=self._meter.observe,
+            on_message_end=self.message_ended,
             on_all_through=self._all_through,
             on_reader_end=self._close_if_done,
             on_failure=self._fail,

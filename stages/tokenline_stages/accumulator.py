@@ -37,9 +37,9 @@ from tokenline.result import (
 )
 from tokenline.stage import StepContext
 
-from .part_draft import PART_FOLDS, PartDraft, PartEvent
+from .part_draft import MOST_PIECES, PART_FOLDS, PartDraft, PartEvent
 
-_NO_PART = -1
+_NOTHING_GROWS: tuple[int | None, list[str]] = (None, [])
 _NO_USAGE = TokenUsage()
 _NO_TIMINGS = ResultTimings()
 _COUNTS = (
@@ -50,10 +50,6 @@ _COUNTS = (
     "reasoning_tokens",
     "raw",
 )
-
-
-def _keep_nothing(text: str) -> None:
-    raise AssertionError("no part is open")
 
 
 def _merge(old: Usage, new: Usage) -> Usage:
@@ -77,9 +73,11 @@ class Accumulator:
         "_drafts",
         "_end",
         "_finishes",
+        "_growing",
         "_last_seq",
         "_limits",
         "_logprobs",
+        "_max_bytes",
         "_pings",
         "_provider",
         "_requested_model",
@@ -114,12 +112,15 @@ class Accumulator:
         self._requested_model = model
         self._provider = provider
         self._limits = limits or Limits()
+        self._max_bytes = self._limits.max_message_bytes
         self._skip_repeats = skip_repeats
         self._last_seq = -1
         self._clear()
 
     def _clear(self) -> None:
         self._drafts: dict[int, PartDraft] = {}
+        # Number of the part whose delta came last and its newest pieces, while deltas go on.
+        self._growing = _NOTHING_GROWS
         self._size_bytes = 0
         self._start: MessageStart | None = None
         self._end: MessageEnd | None = None
@@ -155,11 +156,9 @@ class Accumulator:
             items = self._unseen(items)
         if self.message_id is None and items:
             self.message_id = items[0].message_id
-        limit = self._limits.max_message_bytes
+        limit = self._max_bytes
         size = self._size_bytes
-        number = _NO_PART
-        draft: PartDraft | None = None
-        append: Callable[[str], None] = _keep_nothing
+        number, pieces = self._growing
         for event in items:
             if type(event) is TextDelta or type(event) is ReasoningDelta:
                 text = event.text
@@ -167,25 +166,23 @@ class Accumulator:
                 text = event.arguments
             else:
                 self._size_bytes = size
+                self._growing = _NOTHING_GROWS
                 self._fold_other(event)
                 size = self._size_bytes
-                number = _NO_PART
+                number, pieces = _NOTHING_GROWS
                 continue
             if event.part != number:
-                if draft is not None:
-                    draft.join_pieces()
                 self._size_bytes = size
-                draft = self._open(event)
-                append = draft.pieces.append
-                number = event.part
-            append(text)
+                number, pieces = self._growing = event.part, self._open(event).pieces
+            pieces.append(text)
+            if len(pieces) > MOST_PIECES:
+                self._drafts[event.part].join_pieces()
             size += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
             if size > limit:
                 break
         self._size_bytes = size
-        if draft is not None:
-            draft.join_pieces()
-        self._check_size()
+        if size > limit:
+            self._check_size()
 
     def finish(self, recv_ns: int, out: list[Any]) -> None:
         """Do nothing: what there is, `snapshot` gives."""

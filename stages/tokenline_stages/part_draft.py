@@ -52,7 +52,9 @@ _KINDS: dict[type, PartKind] = {
     ProviderBlock: PartKind.BLOCK,
     ProviderDelta: PartKind.BLOCK,
 }
-_MOST_PIECES = 256
+MOST_PIECES = 256
+"""How many fragments of a text wait to be joined."""
+
 _CUT = "the response was cut inside the call"
 
 
@@ -125,10 +127,9 @@ class PartDraft:
             self.tool_call_id, self.name = event.tool_call_id, event.name
 
     def join_pieces(self) -> None:
-        """Join the newest pieces once there are many of them."""
-        if len(self.pieces) > _MOST_PIECES:
-            self._joined.append("".join(self.pieces))
-            self.pieces.clear()
+        """Make one piece of the newest; to be called when there are more than `MOST_PIECES`."""
+        self._joined.append("".join(self.pieces))
+        self.pieces.clear()
 
     def build(self) -> Part:
         """The part so far."""

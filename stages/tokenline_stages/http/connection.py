@@ -27,6 +27,8 @@ WRITE_BYTES = 256 * 1024
 """How much of a request's body is given to the socket at once."""
 
 
+_BODY = Progress.BODY  # looking up a member of an enumeration costs as much as a call
+
 # A model may think for minutes: probes tell a silent server from one that is gone.
 _KEEP_ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
     (socket.IPPROTO_TCP, getattr(socket, name), 60)
@@ -215,7 +217,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             error = fault
         parser = self._parser
         response = self._response
-        if parser.parts and response is not None and parser.progress is Progress.BODY:
+        if parser.progress is _BODY and parser.parts and response is not None:
             self._hand_over(response)
             if error is None:
                 return

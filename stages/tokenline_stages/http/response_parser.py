@@ -114,11 +114,11 @@ class ResponseParser:
         """The body bytes that came since the last time, joined."""
         parts = self.parts
         if len(parts) == 1:
-            data = parts[0]
+            data = parts.pop()
         else:
             del parts[self._excess_from :]
             data = b"".join(parts)
-        parts.clear()
+            parts.clear()
         self.body_bytes += len(data)
         return data
 
