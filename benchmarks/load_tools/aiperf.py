@@ -42,8 +42,7 @@ class AIPerf:
             *("--artifact-dir", str(output)),
         ]
         cpu_s, wall_s = run_measured(command, clean_environment(), job.folder / "aiperf.log")
-        (path,) = output.rglob("profile_export_aiperf.json")
-        found = msgspec.json.decode(path.read_bytes())
+        found = msgspec.json.decode((output / "profile_export_aiperf.json").read_bytes())
         return Figures(
             ttft_ms=found["time_to_first_token"]["p50"],
             itl_ms=found["inter_token_latency"]["p50"],

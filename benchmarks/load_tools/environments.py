@@ -66,7 +66,8 @@ class Environment:
             subprocess.run([self.python, "-c", _TOKENIZER, str(path)], check=True)
 
 
-def clean_environment(**more: str) -> dict[str, str]:
-    """This process's variables without telemetry, and more."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
-    return {**kept, "COLUMNS": "120", **more}
+def clean_environment() -> dict[str, str]:
+    """This process's variables, but nothing that changes another tool's imports or telemetry."""
+    foreign = ("OTEL", "PYTHONPATH")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return {**kept, "COLUMNS": "120"}

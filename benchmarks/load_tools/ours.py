@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -31,7 +32,8 @@ class TokenlineBench:
             *("--output-tokens", str(job.tokens), "--json", str(path)),
             *("--body", f'{{"max_tokens": {job.tokens}}}'),
         ]
-        environment = clean_environment(OPENAI_API_KEY="none")
+        environment = {**clean_environment(), "OPENAI_API_KEY": "none"}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         cpu_s, wall_s = run_measured(command, environment, job.folder / "tokenline.log")
         return _read(path, cpu_s, wall_s)
 

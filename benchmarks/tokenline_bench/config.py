@@ -43,6 +43,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         api_key: the key; by default from the provider's variable. Never in reports.
         headers: more HTTP headers of every request. Never in reports.
         body: more fields of every request's body (`temperature`, `ignore_eos` ...).
+        client_options: further arguments of the client (`aws_region`, `api_version` ...). Never in
+            reports.
     """
 
     model: str
@@ -53,6 +55,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     api_key: str | None = None
     headers: Headers = {}
     body: dict[str, Any] = {}
+    client_options: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
         if not self.model:
@@ -70,6 +73,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             label=self.name,
             api_key=REDACTED if self.api_key else None,
             headers=dict.fromkeys(self.headers, REDACTED),
+            client_options=dict.fromkeys(self.client_options, REDACTED),
         )
 
 

@@ -27,7 +27,7 @@ from tokenline_bench.results import Results
 from tokenline_bench.sample import Outcome, Sample
 from tokenline_bench.session import Session
 from tokenline_stages import connect
-from tokenline_stages.simulator import SimulatorProcess
+from tokenline_stages.simulator import Plan, SimulatorProcess
 
 from .conftest import Endpoints
 
@@ -199,6 +199,40 @@ def test_processes_share_a_load_between_them(endpoint: Endpoints, load: Load) ->
     assert sorted(sample.number for sample in found) == list(range(30))
     assert {sample.worker for sample in found} == {0, 1}
     assert {sample.outcome for sample in found} == {Outcome.OK}
+
+
+AWS = {"aws_region": "us-east-1", "aws_access_key": "AKID", "aws_secret_key": "right"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "api", "base", "client_options"),
+    [
+        ("openai", "openai.responses", "/v1", {}),
+        ("vllm", None, "/v1", {}),
+        ("anthropic", None, "", {}),
+        ("gemini", None, "", {}),
+        ("ollama-native", None, "", {}),
+        ("ollama-native", "ollama.generate", "", {}),
+        ("bedrock", None, "", AWS),
+    ],
+)
+def test_every_api_is_measured(
+    provider: str, api: str | None, base: str, client_options: dict[str, str]
+) -> None:
+    with SimulatorProcess(Plan(ttft_s=0.02, inter_token_s=0.002, tokens=8)) as simulator:
+        found = Endpoint(
+            model="m",
+            provider=provider,
+            api=api,
+            base_url=simulator.url + base,
+            api_key=None if client_options else "right",
+            client_options=client_options,
+        )
+        report = measure(found, requests=4, concurrency=2, warmup=0)
+    assert report.levels[0].endpoint().outcomes == {"ok": 4}
+    assert report.ttft.minimum >= 20e6
+    assert report.metric("output_tokens").median == 8
+    assert report.metric("tpot").median < 20e6
 
 
 def test_search_finds_the_knee(endpoint: Endpoints) -> None:

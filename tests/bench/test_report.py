@@ -2,6 +2,7 @@
 
 import csv
 import re
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tokenline_bench.config import (
 from tokenline_bench.load.spec import Load
 from tokenline_bench.output.console import print_report
 from tokenline_bench.output.jsonl import RequestWriter
+from tokenline_bench.output.live import LiveProgress
 from tokenline_bench.output.otlp import gauges
 from tokenline_bench.output.save import Files, save_report
 from tokenline_bench.report import VERSION, Report, read_report, schema
@@ -229,15 +231,48 @@ def test_page_is_made_from_a_saved_report_too(report: Report, tmp_path: Path) ->
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_console_shows_all_of_it(report: Report, width: int) -> None:
-    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=width, record=True, file=StringIO())
     print_report(report, console)
-    console.file.close()
     text = console.export_text()
     assert "103.0 (" in text
     assert "ServerError" in text
     assert "coordinated omission" in text
     assert "parser" in text
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_progress_shows_what_has_come(results: Results) -> None:
+    console = Console(width=100, file=StringIO(), force_terminal=True)
+    level = results.levels[0]
+    with LiveProgress(console) as progress:
+        assert "getting ready" in rendered(progress)
+        progress.begin_level(level)
+        for each in level.samples:
+            progress.note(each)
+        text = rendered(progress)
+        progress.end_level(level)
+    assert "level 1: concurrency 1" in text
+    assert "103.0" in text
+    assert "<b>" in text
+
+
+def rendered(progress: LiveProgress) -> str:
+    console = Console(width=100, file=StringIO(), force_terminal=False)
+    console.print(progress)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_progress_is_a_line_a_level_without_a_terminal(results: Results) -> None:
+    console = Console(width=100, file=StringIO())
+    with LiveProgress(console) as progress:
+        for level in results.levels:
+            progress.begin_level(level)
+    assert isinstance(console.file, StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "level 1: concurrency 1 ...",
+        "level 1: concurrency 2 ...",
+    ]
 
 
 def test_files_that_cannot_be_written_are_named(report: Report, tmp_path: Path) -> None:

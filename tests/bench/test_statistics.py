@@ -197,6 +197,13 @@ def test_effect_of_separate_sets_is_one() -> None:
     assert change([1.0, 2.0], [3.0, 4.0]).low is None  # type: ignore[union-attr]
 
 
+def test_zeros_in_the_first_set_do_no_harm() -> None:
+    found = change([0.0] * 5 + [10.0] * 6, [10.0] * 11)
+    assert found is not None
+    assert found.relative == 0
+    assert found.low is not None
+
+
 @pytest.mark.parametrize("statistic", ["median", "p0", "p100", "pp", "99"])
 def test_unknown_statistics_are_refused(statistic: str) -> None:
     with pytest.raises(ValueError, match="no statistic"):

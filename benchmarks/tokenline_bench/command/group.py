@@ -36,6 +36,13 @@ _WHAT = _options(
     click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="HTTP header."),
     click.option("--body", metavar="JSON", help="More fields of every request's body."),
     click.option(
+        "--client-option",
+        "client_options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Further argument of the client: aws_region, api_version ...",
+    ),
+    click.option(
         "--endpoint",
         "endpoints",
         multiple=True,

@@ -78,6 +78,7 @@ def _endpoints(options: dict[str, Any]) -> tuple[Endpoint, ...]:
         api=options["api"],
         headers=read_pairs(options["headers"], "--header"),
         body=read_body(options["body"]),
+        client_options=read_pairs(options["client_options"], "--client-option"),
     )
     found = tuple(read_endpoint(text, first) for text in options["endpoints"])
     if any(endpoint.model == "?" for endpoint in found or (first,)):

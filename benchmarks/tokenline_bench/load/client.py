@@ -44,6 +44,7 @@ class Client:
             endpoint.provider,
             api_key=endpoint.api_key,
             base_url=endpoint.base_url,
+            client_options=endpoint.client_options or None,
             api=api.name,
             max_retries=0,
             telemetry=telemetry,

@@ -60,7 +60,7 @@ class LiveProgress(NoObserver):
                 console=self._console,
                 refresh_per_second=_PER_S,
                 transient=True,
-                get_renderable=self._render,
+                get_renderable=self.__rich__,
             )
             self._live.start()
         return self
@@ -89,7 +89,8 @@ class LiveProgress(NoObserver):
         """See `Observer`."""
         self._level = None
 
-    def _render(self) -> RenderableType:
+    def __rich__(self) -> RenderableType:
+        """What is shown now."""
         level = self._level
         if level is None:
             return Text("getting ready ...")

@@ -123,6 +123,9 @@ def _intervals(
         drawn_a = np.sort(a[rng.integers(0, len(a), len(a))])
         drawn_b = np.sort(b[rng.integers(0, len(b), len(b))])
         below = _statistic(drawn_a, p)
-        relative[number] = _statistic(drawn_b, p) / below - 1 if below else np.inf
+        relative[number] = _statistic(drawn_b, p) / below - 1 if below else np.nan
         effect[number] = cliffs_delta(drawn_a, drawn_b)
-    return (*bounds(relative, confidence), *bounds(effect, confidence))
+    finite = relative[np.isfinite(relative)]  # a first set with zeros in it may draw 0
+    if len(finite) < _DRAWS / 2:
+        return None, None, *bounds(effect, confidence)
+    return (*bounds(finite, confidence), *bounds(effect, confidence))
