@@ -77,6 +77,9 @@ class ChannelMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.sending is None)
     @rule(count=st.integers(1, 4), size=st.integers(1, 9))
+    def try_to_send(self, count: int, size: int) -> None:
+        self.send_nowait(count, size)
+
     def send_nowait(self, count: int, size: int) -> None:
         batch = self.batch(count, size)
         try:
@@ -90,9 +93,14 @@ class ChannelMachine(RuleBasedStateMachine):
         else:
             assert not self.closed
             assert not self.gone
-        if taken and self.overflow is Overflow.DROP_OLDEST:
-            assert self.channel._queue[-1][0] is batch, "the newest was dropped"
         self.note_sent(batch, taken)
+
+    @precondition(lambda self: self.sending is None)
+    @rule(size=st.integers(1, 9))
+    def fill(self, size: int) -> None:
+        """Send until there is no room."""
+        for _ in range(6):
+            self.send_nowait(1, size)
 
     def note_sent(self, batch: Batch[Numbers], taken: bool) -> None:
         numbers = [n for item in batch.items for n in item]
@@ -159,24 +167,21 @@ class ChannelMachine(RuleBasedStateMachine):
 
     # --- ends ------------------------------------------------------------------------------
 
-    @rule(fails=st.booleans())
-    def close(self, fails: bool) -> None:
+    @precondition(lambda self: self.next > 8)
+    @rule(how=st.sampled_from(("close", "abort", "break off")), fails=st.booleans())
+    def end(self, how: str, fails: bool) -> None:
         error = ClosedForTest() if fails else None
-        self.channel.close(error)
-        if not self.closed:
+        if how == "break off":
+            self.channel.break_off()
+            self.gone = True
+            return
+        if how == "abort" or not self.closed:
             self.ends.append(error)
         self.closed = True
-
-    @rule(fails=st.booleans())
-    def abort(self, fails: bool) -> None:
-        self.ends.append(ClosedForTest() if fails else None)
-        self.channel.abort(self.ends[-1])
-        self.closed = True
-
-    @rule()
-    def break_off(self) -> None:
-        self.channel.break_off()
-        self.gone = True
+        if how == "abort":
+            self.channel.abort(error)
+        else:
+            self.channel.close(error)
 
     # --- time ------------------------------------------------------------------------------
 
@@ -230,6 +235,14 @@ class ChannelMachine(RuleBasedStateMachine):
         assert alone or stats.bytes <= capacity.max_bytes
 
     @invariant()
+    def the_newest_wait(self) -> None:
+        if not hasattr(self, "channel") or self.sending is not None:
+            return
+        waiting = [n for batch, _ in self.channel._queue for item in batch.items for n in item]
+        if self.overflow is not Overflow.DROP_NEWEST:
+            assert waiting == self.accepted[len(self.accepted) - len(waiting) :]
+
+    @invariant()
     def order_is_kept(self) -> None:
         assert self.received == sorted(set(self.received))
         assert self.refused.isdisjoint(self.received)
@@ -272,5 +285,5 @@ class ChannelMachine(RuleBasedStateMachine):
 
 def test_channel() -> None:
     run_state_machine_as_test(
-        ChannelMachine, settings=settings(max_examples=150, stateful_step_count=40, deadline=None)
+        ChannelMachine, settings=settings(max_examples=200, stateful_step_count=40, deadline=None)
     )
