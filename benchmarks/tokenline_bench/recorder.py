@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tokenline.errors import ConfigError
 from tokenline.run import Run
@@ -174,8 +174,8 @@ async def record_cassette(
 
 def _recording(api: Api, path: Path) -> Api:
     def source(access: Access) -> Source:
-        wrapped: Source = RecordingSource(api.source(access), path)  # the rest comes by __getattr__
-        return wrapped
+        wrapped: Any = RecordingSource(api.source(access), path)  # the rest comes by __getattr__
+        return cast(Source, wrapped)
 
     return replace(api, source=source)
 

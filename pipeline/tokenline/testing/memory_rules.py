@@ -88,6 +88,7 @@ def memory_is_bounded(case: StageCase) -> None:
     if case.long is None:
         raise skip("the case has no `long` input")
     lengths = [list(case.long(count)) for count in (250, 500, 1000)]
+    first = second = 0
     for _ in range(_TRIES):  # what runs beside is measured, too; growth shows every time
         few, some, many = (_held(case, items) for items in lengths)
         first, second = some - few, many - some

@@ -71,8 +71,8 @@ def _cells(record: TraceRecord) -> list[str | Text]:
         Text(record.outcome, style=_STYLES.get(record.outcome, "red")),
         _seconds(timings.time_to_first_token_s),
         _seconds(timings.duration_s),
-        _count(usage and usage.input_tokens, bool(usage and usage.estimated)),
-        _count(usage and usage.output_tokens, bool(usage and usage.estimated)),
+        _count(usage.input_tokens if usage else None, bool(usage and usage.estimated)),
+        _count(usage.output_tokens if usage else None, bool(usage and usage.estimated)),
         Text(_clean(ending)),
     ]
 

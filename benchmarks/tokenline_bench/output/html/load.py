@@ -78,6 +78,7 @@ def _line(
 
 def _throughput(report: Report, levels: list[LevelReport]) -> go.Figure:
     figure = go.Figure()
+    unit = "requests/s"
     for number, endpoint in enumerate(report.configuration.endpoints):
         reports = [(level.load.value, level.endpoint(endpoint.name)) for level in levels]
         tokens = any(each.output_tokens_per_s is not None for _, each in reports)
