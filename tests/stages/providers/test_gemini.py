@@ -616,3 +616,61 @@ def test_signed_text_keeps_its_text_and_kind() -> None:
     kinds = [event.kind for event in of(events, PartStart)]
     assert kinds == [PartKind.REASONING, PartKind.TEXT]
     assert [event.text for event in of(events, TextDelta)] == ["yes"]
+
+
+@pytest.mark.parametrize("text", ["", "Wait. "])
+def test_text_beside_a_call_loses_neither(text: str) -> None:
+    part = {"text": text, "functionCall": {"name": "f", "args": {"a": 1}}, "thoughtSignature": "S"}
+    events = run_chunk(answer(part))
+    (call,) = fold(events).tool_calls
+    assert (call.name, call.arguments) == ("f", '{"a":1}')
+    assert fold(events).text == text
+    assert [event.part for event in of(events, ReasoningSignature)] == [call.part]
+
+
+@pytest.mark.parametrize("kind", ["inlineData", "executableCode", "fileData", "toolCall"])
+def test_empty_text_beside_a_block_is_no_text(kind: str) -> None:
+    part = {"text": "", kind: {"id": "e1"}}
+    (block,) = fold(run_chunk(answer(part))).content
+    assert isinstance(block, BlockPart)
+    assert (block.block_type, block.data) == (kind, part)
+
+
+def test_empty_text_is_nothing() -> None:
+    assert not fold(run_chunk(answer({"text": ""}))).content
+
+
+def test_candidates_are_limited() -> None:
+    limits = Limits(max_parts=4)
+    body = sse({"candidates": [{"index": index} for index in range(5)]})
+    _, error = run([body], replace(CONTEXT, limits=limits))
+    assert isinstance(error, LimitExceededError)
+    assert error.limit == "max_parts"
+
+
+def test_blocks_of_many_candidates_stay_in_their_own() -> None:
+    candidates = [
+        {
+            "index": n,
+            "content": {"parts": [{"inlineData": {"data": str(n)}}]},
+            "finishReason": "STOP",
+        }
+        for n in range(3)
+    ]
+    events = run_chunk({"candidates": candidates})
+    blocks = of(events, ProviderBlock)
+    assert [(event.choice, json.loads(event.data)) for event in blocks] == [
+        (n, {"inlineData": {"data": str(n)}}) for n in range(3)
+    ]
+
+
+def test_message_start_waits_for_the_id() -> None:
+    events = run_chunk({"modelVersion": "g"}, answer({"text": "a"}) | {"responseId": "r1"})
+    (start,) = of(events, MessageStart)
+    assert (start.provider_message_id, start.model) == ("r1", "g")
+
+
+def test_a_cut_before_all_content_keeps_the_model() -> None:
+    events, error = run([sse({"modelVersion": "g"})])
+    assert isinstance(error, StreamCutError)
+    assert of(events, MessageStart)[0].model == "g"

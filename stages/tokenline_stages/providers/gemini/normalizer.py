@@ -21,7 +21,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from tokenline.errors import StreamCutError
+from tokenline.errors import LimitExceededError, StreamCutError
 from tokenline.events import (
     Citation,
     Event,
@@ -83,6 +83,9 @@ class GeminiNormalizer:
         self._candidates: dict[int, _Candidate] = {}
         self._blocked: str | None = None
         self._usage: dict[str, Any] | None = None
+        self._raw_parts: list[tuple[Raw, ...]] | None = None
+        self._id: str | None = None
+        self._model: str | None = None
 
     @property
     def unknown(self) -> int:
@@ -113,6 +116,8 @@ class GeminiNormalizer:
         candidates = self._candidates.values()
         finished = all(candidate.reason for candidate in candidates) and bool(candidates)
         if not (finished or self._blocked):
+            if self._model:
+                emission.message_start(None, self._model)
             self._break_off()
             raise StreamCutError(
                 "Gemini's response ended without a finish reason; send the request again",
@@ -133,7 +138,8 @@ class GeminiNormalizer:
             raise read_failure(chunk.error, self._provider)
         emission = self._emission
         if not emission.started:
-            emission.message_start(chunk.response_id, chunk.model_version)
+            self._begin(chunk)
+        self._raw_parts = None
         for position, candidate in enumerate(chunk.candidates or ()):
             self._candidate(chunk, position, candidate)
         feedback = chunk.prompt_feedback
@@ -144,12 +150,18 @@ class GeminiNormalizer:
             self._usage = usage
             emission.usage(read_usage(usage))
 
+    def _begin(self, chunk: wire.Chunk) -> None:
+        """Start the message; without an id only once there is something to tell."""
+        self._id = self._id or chunk.response_id
+        self._model = self._model or chunk.model_version
+        if self._id or chunk.candidates or chunk.prompt_feedback or chunk.usage_metadata:
+            self._emission.message_start(self._id, self._model)
+
     def _candidate(self, chunk: wire.Chunk, position: int, candidate: wire.Candidate) -> None:
         choice = candidate.index or 0
         state = self._candidates.get(choice)
         if state is None:
-            calls = Calls(self._emission, self._limits, choice)
-            state = self._candidates[choice] = _Candidate(calls, choice)
+            state = self._new_candidate(choice)
         if candidate.content is not None and candidate.content.parts:
             self._parts(chunk, position, candidate.content.parts, state)
         if (
@@ -163,26 +175,38 @@ class GeminiNormalizer:
         if reason and reason != _UNSPECIFIED:
             self._finish(candidate, reason, state)
 
+    def _new_candidate(self, choice: int) -> _Candidate:
+        limit = self._limits.max_parts
+        if len(self._candidates) >= limit:
+            raise LimitExceededError(
+                f"more than {limit} candidates in one response; raise Limits.max_parts",
+                limit="max_parts",
+            )
+        calls = Calls(self._emission, self._limits, choice)
+        state = self._candidates[choice] = _Candidate(calls, choice)
+        return state
+
     def _parts(
         self, chunk: wire.Chunk, position: int, parts: tuple[wire.Part, ...], state: _Candidate
     ) -> None:
-        raw_parts: list[wire.RawPart] = []
         for number, part in enumerate(parts):
-            if part.text is not None:
-                self._text(part, part.text, state)
-            elif part.function_call is not None:
+            call = part.function_call
+            if part.text:
+                self._text(part, part.text, state, None if call else part.thought_signature)
+            if call is not None:
                 self._close(state)
-                state.calls.add(part.function_call, part.thought_signature)
+                state.calls.add(call, part.thought_signature)
                 state.last = state.calls.last_part
-            else:
-                if not raw_parts:
-                    raw_parts = wire.read_parts(chunk.data, position)
-                self._other_part(part, raw_parts[number], state)
+            elif not part.text:
+                self._other_part(part, self._raw_part(chunk, position, number), state)
 
-    def _text(self, part: wire.Part, text: str, state: _Candidate) -> None:
-        signature = part.thought_signature
-        if not (text or signature):
-            return
+    def _raw_part(self, chunk: wire.Chunk, position: int, number: int) -> wire.RawPart:
+        """A part as sent; the chunk is read again once, whatever it holds of them."""
+        if self._raw_parts is None:
+            self._raw_parts = wire.read_parts(chunk.data)
+        return wire.read_part(self._raw_parts[position][number])
+
+    def _text(self, part: wire.Part, text: str, state: _Candidate, signature: str | None) -> None:
         kind = PartKind.REASONING if part.thought else PartKind.TEXT
         second = bool(signature and state.signature and signature != state.signature)
         if state.kind is not kind or second:
@@ -223,7 +247,7 @@ class GeminiNormalizer:
         elif raw.type != "part":
             emission.skip(raw.type, raw.data)
         elif part.thought_signature:
-            self._text(part, "", state)
+            self._text(part, "", state, part.thought_signature)
 
     def _block(
         self, type_: str, data: bytes, state: _Candidate, call_id: str | None = None

@@ -24,7 +24,7 @@ class FunctionCall(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class Part(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """Text, thought or function call; a part of any other kind is read by `read_parts`."""
+    """Text, thought or function call; a part of any other kind is read by `read_part`."""
 
     text: str | None = None
     thought: bool | None = None
@@ -110,6 +110,7 @@ _members = msgspec.json.Decoder(dict[str, Raw])
 _BESIDE_CONTENT = frozenset(
     {"thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"}
 )
+_NO_CONTENT = (frozenset({b"null"}), frozenset({b"null", b'""'}))
 
 
 class _CallId(msgspec.Struct, frozen=True, gc=False):
@@ -178,28 +179,31 @@ def _is_unknown(chunk: Chunk) -> bool:
     )
 
 
-def read_parts(data: bytes, candidate: int) -> list[RawPart]:
-    """All parts of one candidate of a chunk, whatever their kind, as sent.
-
-    Args:
-        data: the chunk's JSON.
-        candidate: position of the candidate in the chunk.
+def read_parts(data: bytes) -> list[tuple[Raw, ...]]:
+    """The parts of each candidate of a chunk, in order, as sent; for `read_part`.
 
     Raises:
         MalformedStreamError: a part that cannot be read.
         LimitExceededError: JSON nested deeper than the decoder can follow.
     """
     candidates = _read(_raw_chunk, data).candidates or ()
-    content = candidates[candidate].content
-    return [_read_part(bytes(part)) for part in (content and content.parts) or ()]
+    return [(one.content and one.content.parts) or () for one in candidates]
 
 
-def _read_part(data: bytes) -> RawPart:
+def read_part(raw: Raw) -> RawPart:
+    """One part, whatever its kind. Empty text is no content.
+
+    Raises:
+        MalformedStreamError: it cannot be read.
+        LimitExceededError: JSON nested deeper than the decoder can follow.
+    """
+    data = bytes(raw)
     for key, value in _read(_members, data).items():
         content = bytes(value)
-        if key not in _BESIDE_CONTENT and content != b"null":
-            call_id = _read(_call_id, content).id if content[:1] == b"{" else None
-            return RawPart(key, data, call_id if isinstance(call_id, str) else None)
+        if key in _BESIDE_CONTENT or content in _NO_CONTENT[key == "text"]:
+            continue
+        call_id = _read(_call_id, content).id if content[:1] == b"{" else None
+        return RawPart(key, data, call_id if isinstance(call_id, str) else None)
     return RawPart("part", data)
 
 
