@@ -58,6 +58,7 @@ class ChoiceNormalizer:
     """
 
     __slots__ = (
+        "_by_delta",
         "_calls",
         "_context",
         "_detail",
@@ -85,6 +86,7 @@ class ChoiceNormalizer:
         self._calls: ToolCalls | None = None
         self._think = ThinkTags() if quirks.inline_think else None
         self._pending: str | None = None
+        self._by_delta = False
         self._text_part = -1
         self._reasoning: ReasoningKind | None = None
         self._detail: tuple[str | None, int | None] = (None, None)
@@ -120,10 +122,16 @@ class ChoiceNormalizer:
         """Take what one chunk says of this choice.
 
         A finish reason that comes with content waits for the next chunk without: some servers
-        send one on every chunk.
+        send one on every chunk. A whole message after deltas repeats them (MiniMax) and is
+        passed over.
         """
-        delta = choice.delta if choice.delta is not None else choice.message
-        wrote = delta is not None and self._take_delta(delta)
+        delta = choice.delta
+        if delta is not None:
+            wrote = self._take_delta(delta)
+            self._by_delta = self._by_delta or wrote
+        else:
+            message = None if self._by_delta else choice.message
+            wrote = message is not None and self._take_delta(message)
         if choice.logprobs and any(bytes(v) not in _NOTHING for v in choice.logprobs.values()):
             data = msgspec.json.encode(choice.logprobs)
             self._emission.emit(Logprobs, data, self.index)

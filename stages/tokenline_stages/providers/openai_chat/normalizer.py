@@ -12,9 +12,9 @@ Parts
 Start and end
     `MessageStart` comes with the first chunk that has a choice, usage or citations, for Azure
     sends one without ids before it. `Finish` comes once for each choice; a second one only if
-    the server corrects itself. The message ends at `[DONE]`, or with the body if every choice has a finish
-    reason. A body that ends before is a `StreamCutError`, also an empty one. `[DONE]` without
-    any content and without a finish reason is an `EmptyResponseError`.
+    the server corrects itself. The message ends at `[DONE]`, or with the body if every choice
+    has a finish reason. A body that ends before is a `StreamCutError`, also an empty one.
+    `[DONE]` without any content and without a finish reason is an `EmptyResponseError`.
 
 Usage
     Counts may come anywhere, any number of times: a later one replaces, a null does not erase.

@@ -8,6 +8,8 @@ starts a new call if
 - nothing known has its index or id;
 - it has an id of its own and a name, where the call of that index has another id;
 - it has another name than a call that already has arguments;
+- it has a name and an index that is new, the call of its id has another one, and it has no
+  arguments or they begin an object (one id for several calls);
 - it has a name, and that call's arguments are whole JSON and it begins another object;
 - it has a name and comes in one chunk with an earlier fragment for that call.
 
@@ -220,8 +222,10 @@ class ToolCalls:
     ) -> bool:
         if not name:
             return False
-        if index is not None and index not in self._by_index and known.scan.whole:
-            return True
+        if index is not None and index not in self._by_index:
+            starts = known.index is not None and (not arguments or _opens(arguments))
+            if starts or known.scan.whole:
+                return True
         return self._is_new(known, name, arguments)
 
     def _is_new(self, slot: _Call, name: str, arguments: str | None) -> bool:
@@ -314,9 +318,11 @@ class ToolCalls:
 
 def _begins(slot: _Call, arguments: str | None) -> bool:
     """Whether the arguments so far are whole and these begin another object."""
-    if not arguments or arguments.lstrip()[:1] not in ("{", "["):
-        return False
-    return slot.scan.whole
+    return bool(arguments) and _opens(arguments or "") and slot.scan.whole
+
+
+def _opens(arguments: str) -> bool:
+    return arguments.lstrip()[:1] in ("{", "[")
 
 
 def _is_over(slot: _Call, arguments: str | None) -> bool:
