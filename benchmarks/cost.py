@@ -1,108 +1,99 @@
-"""CPU per event: the full pipeline beside the floor and the openai SDK, in one run.
+"""CPU per event and per request: the full pipeline beside the floor and the openai SDK, in one run.
 
     python -m benchmarks.cost [--rounds 5] [--json out.json]
 
-What is measured: CPU time of this process (`time.process_time_ns`, user and system) while a
-client reads streams from the simulator, which runs in a process of its own, divided by the
-content events read. Two shapes:
+`benchmarks.measures` says what is measured. Two shapes, `batch` and `paced`, each read off streams
+of two lengths, so that an event's cost has nothing of the request's in it; and requests one after
+the other, for the time to the first token and the cost of a request. Clients take turns within
+each round; the table shows medians over rounds and ratios to the floor's.
 
-- batch: one stream of many events, 32 to a write, as fast as the server can; several events
-  arrive in one read. Request cost included (it is small beside 2,000 events).
-- paced: many streams at 50 events a second each, so that each read brings one event: how tokens
-  really arrive.
-
-Clients take turns within each round; the table shows medians over rounds, and the ratio to the
-floor's median.
+All clients share this process. `make bench-peers` gives each a process and an environment.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import platform
 import statistics
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import click
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.clients import Client, FloorClient, OpenAISdkClient, PipelineClient
-from tokenline_stages.simulator import Plan, SimulatorProcess
+from benchmarks.clients.contract import Client
+from benchmarks.clients.floor import Floor
+from benchmarks.clients.openai_sdk import OpenAISdk
+from benchmarks.clients.tokenline import Tokenline, with_sdk_request, without_telemetry
+from benchmarks.measures import Shape, batch, cpu_ns, first_token_ns, paced, quantile, read_all
+from tokenline_stages.simulator import SimulatorProcess
 
-PAYLOAD: dict[str, Any] = {"model": "sim", "messages": [{"role": "user", "content": "hello"}]}
+MAKERS = {
+    "floor": Floor,
+    "tokenline": Tokenline,
+    "tokenline, no telemetry": without_telemetry,
+    "tokenline, SDK's request": with_sdk_request,
+    "openai SDK": OpenAISdk,
+}
+"""What is compared; the floor first."""
 
+Found = dict[str, dict[str, list[float]]]
+"""`{measure: {client: [figure of each round]}}`."""
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How events arrive."""
-
-    name: str
-    plan: Plan
-    streams: int
-
-
-def shapes(batch_events: int, paced_streams: int, paced_events: int) -> list[Shape]:
-    """The two ways events arrive; see the module's docstring."""
-    return [
-        Shape(
-            "batch",
-            Plan(ttft_s=0.0, inter_token_s=0.0, tokens=batch_events, events_per_write=32),
-            1,
-        ),
-        Shape("paced", Plan(ttft_s=0.05, inter_token_s=0.02, tokens=paced_events), paced_streams),
-    ]
+MEASURES = ("batch µs/event", "paced µs/event", "request CPU ms", "first token ms", "p99 ms")
 
 
-async def measure(client: Client, shape: Shape) -> float:
-    """CPU µs per event of reading `shape.streams` streams at once."""
-    plan = msgspec.json.encode(shape.plan).decode()
-    gc.collect()
-    from_ns = time.process_time_ns()
-    counts = await asyncio.gather(*(client.read(PAYLOAD, plan) for _ in range(shape.streams)))
-    took_ns = time.process_time_ns() - from_ns
-    if set(counts) != {shape.plan.tokens}:
-        raise RuntimeError(f"{client.name} saw {counts} events instead of {shape.plan.tokens}")
-    return took_ns / 1000 / sum(counts)
+async def measure_shape(shape: Shape, clients: Mapping[str, Client], found: Found) -> None:
+    """One round: short and long streams of each client."""
+    for name, client in clients.items():
+        event_us, _ = shape.cost_us(
+            await cpu_ns(client, shape.short), await cpu_ns(client, shape.long)
+        )
+        found[f"{shape.name} µs/event"][name].append(event_us)
+
+
+async def measure_requests(requests: int, clients: Mapping[str, Client], found: Found) -> None:
+    """One round: requests of each client, one after the other."""
+    for name, client in clients.items():
+        took_ns, request_ns = await first_token_ns(client, requests)
+        found["request CPU ms"][name].append(request_ns / 1e6)
+        found["first token ms"][name].append(statistics.median(took_ns) / 1e6)
+        found["p99 ms"][name].append(quantile(took_ns, 0.99) / 1e6)
 
 
 async def run_rounds(
-    clients: Sequence[Client], rounds: int, of: Sequence[Shape]
-) -> dict[str, dict[str, list[float]]]:
-    """`{shape: {client: [µs per event of each round]}}`; clients take turns."""
-    found: dict[str, dict[str, list[float]]] = {s.name: {c.name: [] for c in clients} for s in of}
-    for shape in of:
-        for client in clients:  # warm up: imports, connections, caches
-            await measure(client, shape)
+    url: str, names: list[str], rounds: int, shapes: list[Shape], requests: int
+) -> Found:
+    """All rounds of all measures; clients take turns."""
+    clients: dict[str, Client] = {name: MAKERS[name](url) for name in names}
+    found: Found = {measure: {name: [] for name in names} for measure in MEASURES}
+    for shape in shapes:
+        for client in clients.values():  # warm up: imports, connections, caches
+            await read_all(client, shape.short)
         for _ in range(rounds):
-            for client in clients:
-                found[shape.name][client.name].append(await measure(client, shape))
-    for client in clients:
+            await measure_shape(shape, clients, found)
+    for _ in range(rounds):
+        await measure_requests(requests, clients, found)
+    for client in clients.values():
         await client.aclose()
     return found
 
 
-def show(found: dict[str, dict[str, list[float]]]) -> Table:
-    """Medians and ratios to the floor."""
-    table = Table(title="CPU per event, median (least) µs", title_justify="left")
+def show(found: Found) -> Table:
+    """Medians, and ratios to the floor's."""
+    table = Table(title="medians (x floor)", title_justify="left")
     table.add_column("client")
-    for shape in found:
-        table.add_column(shape, justify="right")
-        table.add_column("x floor", justify="right")
-    floors = {name: statistics.median(next(iter(rows.values()))) for name, rows in found.items()}
-    for client in next(iter(found.values())):
+    for measure in MEASURES:
+        table.add_column(measure, justify="right")
+    for client in found[MEASURES[0]]:
         cells = []
-        for name, rows in found.items():
-            median = statistics.median(rows[client])
-            cells += [f"{median:.1f} ({min(rows[client]):.1f})", f"{median / floors[name]:.2f}"]
+        for measure in MEASURES:
+            floor, own = (statistics.median(found[measure][name]) for name in ("floor", client))
+            cells.append(f"{own:.2f} ({own / floor:.2f})")
         table.add_row(client, *cells)
     return table
 
@@ -116,28 +107,29 @@ def environment() -> dict[str, str]:
 
 @click.command()
 @click.option("--rounds", default=5, show_default=True)
-@click.option("--batch-events", default=2000, show_default=True)
+@click.option("--batch-events", default=4200, show_default=True)
 @click.option("--paced-streams", default=40, show_default=True)
-@click.option("--paced-events", default=100, show_default=True)
+@click.option("--paced-events", default=110, show_default=True)
+@click.option("--requests", default=50, show_default=True)
+@click.option("--only", "names", multiple=True, type=click.Choice(list(MAKERS)))
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write all figures here.")
 def main(
-    rounds: int, batch_events: int, paced_streams: int, paced_events: int, path: Path | None
+    rounds: int,
+    batch_events: int,
+    paced_streams: int,
+    paced_events: int,
+    requests: int,
+    names: tuple[str, ...],
+    path: Path | None,
 ) -> None:
-    """Measure CPU per event of the floor, tokenline and the openai SDK."""
+    """Measure what the floor, tokenline and the openai SDK cost."""
+    chosen = ["floor", *(name for name in names or MAKERS if name != "floor")]
+    shapes = [batch(long=batch_events), paced(long=paced_events, streams=paced_streams)]
     with SimulatorProcess() as simulator:
-        base = simulator.openai_base_url
-        of = shapes(batch_events, paced_streams, paced_events)
-        clients: list[Client] = [
-            FloorClient(base),
-            PipelineClient(base),
-            PipelineClient(base, spans=False),
-            PipelineClient(base, direct=False),
-            OpenAISdkClient(base),
-        ]
-        found = asyncio.run(run_rounds(clients, rounds, of))
+        found = asyncio.run(run_rounds(simulator.url, chosen, rounds, shapes, requests))
     Console().print(show(found))
     if path is not None:
-        path.write_text(json.dumps({"environment": environment(), "cpu_us_per_event": found}))
+        path.write_text(json.dumps({"environment": environment(), "rounds": found}))
 
 
 if __name__ == "__main__":

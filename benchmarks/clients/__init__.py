@@ -1,6 +1,4 @@
-"""Ways to read a chat stream, each used as its documentation recommends for streaming."""
+"""Ways to read a stream, each used as its documentation recommends for streaming.
 
-from .contract import Client as Client
-from .floor import FloorClient as FloorClient
-from .openai_sdk import OpenAISdkClient as OpenAISdkClient
-from .pipeline import PipelineClient as PipelineClient
+A module a client, so that each can be imported where only its own packages are installed.
+"""

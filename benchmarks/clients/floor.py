@@ -5,10 +5,14 @@ decoded into a typed struct. No limits, no errors, no queue, no accumulation, no
 """
 
 import asyncio
-from typing import Any
+import ssl
+from collections.abc import Mapping
+from time import perf_counter_ns
 from urllib.parse import urlsplit
 
 import msgspec
+
+from .contract import CHAT
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -54,6 +58,7 @@ class _Reader(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.done: asyncio.Future[int] | None = None
+        self.stamps: list[int] | None = None
         self.transport: asyncio.Transport | None = None
         self._reset()
 
@@ -110,32 +115,34 @@ class _Reader(asyncio.Protocol):
                 chunk = _decode(event[6:])
                 if chunk.choices and chunk.choices[0].delta.content:
                     count += 1
+                    if self.stamps is not None:
+                        self.stamps.append(perf_counter_ns())
         self._count += count
 
 
-class FloorClient:
+class Floor:
     """See the module's docstring."""
 
-    name = "floor (raw socket, typed decode)"
-
-    def __init__(self, base_url: str) -> None:
-        address = urlsplit(base_url)
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
         self._host = address.hostname or "127.0.0.1"
         self._port = address.port or 80
-        self._path = f"{address.path}/chat/completions"
+        self._tls = ssl.create_default_context() if address.scheme == "https" else None
         self._idle: list[_Reader] = []
 
-    async def read(self, payload: dict[str, Any], plan: str) -> int:
+    async def read(self, headers: Mapping[str, str], stamps: list[int] | None = None) -> int:
         """See `Client.read`."""
         loop = asyncio.get_running_loop()
         if self._idle:
             reader = self._idle.pop()
         else:
-            _, reader = await loop.create_connection(_Reader, self._host, self._port)
-        body = msgspec.json.encode({**payload, "stream": True})
+            _, reader = await loop.create_connection(_Reader, self._host, self._port, ssl=self._tls)
+        reader.stamps = stamps
+        body = msgspec.json.encode({**CHAT, "stream": True})
+        further = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         head = (
-            f"POST {self._path} HTTP/1.1\r\nHost: {self._host}\r\nAuthorization: Bearer x\r\n"
-            f"Content-Type: application/json\r\nx-tokenline-plan: {plan}\r\n"
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: {self._host}\r\n"
+            f"Authorization: Bearer x\r\nContent-Type: application/json\r\n{further}"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         reader.done = loop.create_future()
