@@ -1070,3 +1070,75 @@ def test_shapes_of_parts() -> None:
     starts = of(read("final_only.sse"), PartStart)
     assert {start.kind for start in starts} >= {PartKind.TEXT, PartKind.REFUSAL, PartKind.REASONING}
     assert [e.data for e in of(read("final_only.sse"), ReasoningData)] == ["ONLY-SEALED=="]
+
+
+def custom_call(**fields: Any) -> dict[str, Any]:
+    item = {"type": "custom_tool_call", "id": "ctc_1", "call_id": "xs_1", "name": "x_search"}
+    return {**item, "input": '{"query":"news"}', "status": "completed", **fields}
+
+
+@pytest.mark.parametrize(
+    ("tools", "kind"),
+    [
+        ([{"type": "x_search"}], ToolKind.SERVER),
+        ([{"type": "custom", "name": "other"}], ToolKind.SERVER),
+        ([{"type": "custom", "name": "x_search"}], ToolKind.CUSTOM),
+        ([{"type": "x_search"}, {"type": "namespace", "tools": []}], ToolKind.CUSTOM),
+        ([], ToolKind.CUSTOM),
+        (None, ToolKind.CUSTOM),
+    ],
+)
+def test_custom_calls_of_undeclared_tools_are_the_servers(
+    tools: list[dict[str, Any]] | None, kind: ToolKind
+) -> None:
+    context = replace(CONTEXT, payload={"input": "x", "tools": tools})
+    call, text = custom_call(), message("Found.")
+    delta = event("custom_tool_call_input.delta", delta=call["input"], output_index=0)
+    begun = added(custom_call(input="", status="in_progress"))
+    stream = (created(), begun, delta, done(call), done(text, 1), ended(output=[call, text]))
+    answer = result(*stream, context=context)
+    (found,) = answer.parts(ToolCall)
+    assert (found.kind, found.id, found.arguments) == (kind, "xs_1", call["input"])
+    is_server = kind is ToolKind.SERVER
+    assert answer.finish_reason is (FinishReason.STOP if is_server else FinishReason.TOOL_CALLS)
+    assert bool(answer.tool_calls) is not is_server
+    assert call.items() - {("status", "completed")} <= to_openai_responses_items(answer)[0].items()
+
+
+def test_items_of_unknown_types_are_unknown() -> None:
+    strange = {"type": "telepathy_call", "id": "t1", "x": 1}
+    body = sse(created(), done(strange), ended(output=[strange]))
+    events, error = run([body])
+    assert error is None
+    assert [block.data for block in fold(events).content if isinstance(block, BlockPart)]
+    _, error = run([body], replace(CONTEXT, strict=True))
+    assert isinstance(error, UnknownEventError)
+    assert error.code == "telepathy_call"
+
+
+def test_unplaced_deltas_belong_to_the_newest_open_item() -> None:
+    def unplaced(delta: str) -> dict[str, Any]:
+        return event("function_call_arguments.delta", delta=delta)
+
+    first, second = function_call(1, arguments="ab"), function_call(2, arguments="c")
+    answer = result(
+        created(),
+        *(done(message(str(n), id=f"msg_{n}"), n + 2) for n in range(50)),
+        added({**first, "arguments": ""}, 0),
+        unplaced("a"),
+        added({**second, "arguments": ""}, 1),
+        unplaced("c"),
+        done(second, 1),
+        unplaced("b"),
+        done(first, 0),
+        ended(),
+    )
+    assert [call.arguments for call in answer.tool_calls] == ["ab", "c"]
+
+
+def test_error_with_a_name_of_the_response() -> None:
+    failure = {"type": "response.error", "error": {"message": "too many", "code": "rate_limit"}}
+    _, error = run([sse(created(), failure)])
+    assert isinstance(error, ProviderError)
+    assert "too many" in str(error)
+    assert error.code == "rate_limit"

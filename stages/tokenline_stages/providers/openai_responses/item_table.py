@@ -12,12 +12,13 @@ from msgspec import Raw
 
 from tokenline.errors import LimitExceededError
 from tokenline.events import ToolKind
-from tokenline.options import Limits
+from tokenline.stage import StepContext
 from tokenline_stages.emission import Emission
 
 from . import structs
 from .items import TEXT_ITEMS, TOOL_KINDS, BlockItem, Item, TextItem, ToolItem
 from .output_items import OutputItem, decode_item, type_of
+from .vocabulary import KNOWN_ITEMS, DeclaredTools
 
 _I = TypeVar("_I", bound=Item)
 
@@ -36,10 +37,13 @@ class ItemTable:
             was missed.
     """
 
-    def __init__(self, emission: Emission, limits: Limits) -> None:
+    def __init__(self, emission: Emission, context: StepContext) -> None:
         self._emission = emission
-        self._limits = limits
+        self._limits = context.limits
+        self._strict = context.strict
+        self._tools = DeclaredTools(context.payload)
         self._items: list[Item] = []
+        self._newest: dict[str, list[Item]] = defaultdict(list)  # by type; the done ones drop out
         self._by_index: dict[int, Item] = {}
         self._by_id: dict[str, Item] = {}
         self._waiting: ToolItem | None = None
@@ -144,10 +148,15 @@ class ItemTable:
             item = self._by_id.get(item_id)
             return item if isinstance(item, wanted) else None
         if output_index is None:
-            for item in reversed(self._items):
-                if isinstance(item, wanted) and item.type == type_ and not item.is_done:
-                    return item
+            return self._newest_open(wanted, type_)
         return None
+
+    def _newest_open(self, wanted: type[_I], type_: str) -> _I | None:
+        items = self._newest[type_]
+        while items and items[-1].is_done:
+            items.pop()
+        item = items[-1] if items else None
+        return item if isinstance(item, wanted) else None
 
     def _is_other(self, item: Item, type_: str, item_id: str | None) -> bool:
         if not item_id or not item.id or item.id == item_id:
@@ -165,16 +174,25 @@ class ItemTable:
         item: Item
         if type_ in TOOL_KINDS:
             place = len(self._items) if output_index is None else output_index
-            item = ToolItem(emission, type_, id_, place, limits.max_arguments_bytes)
+            item = ToolItem(emission, type_, id_, place, limits.max_arguments_bytes, self._tools)
         elif type_ in TEXT_ITEMS:
             item = TextItem(emission, type_, id_, self.is_late)
         else:
             item = BlockItem(emission, type_, id_)
+            self._count_unknown(type_)
         self._items.append(item)
+        self._newest[type_].append(item)
         if output_index is not None:
             self._by_index[output_index] = item
         self._learn_id(item)
         return item
+
+    def _count_unknown(self, type_: str) -> None:
+        """Count an item of an unknown type, which is a block all the same; raises if strict."""
+        if type_ not in KNOWN_ITEMS:
+            if self._strict:
+                self._emission.skip(type_, b"")
+            self._emission.unknown += 1
 
     def _learn_id(self, item: Item) -> None:
         if item.id:

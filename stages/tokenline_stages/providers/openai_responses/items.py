@@ -9,8 +9,9 @@ carry its id as their `provider_id`:
   in order; the last of them carries `encrypted_content` as `ReasoningData`. Without text it is
   one `ENCRYPTED` part, without anything one `OMITTED` part. So the item can be rebuilt exactly.
   A part boundary is what separates two summary parts; show them with a blank line between.
-- function, custom, MCP and code interpreter calls: tool calls; for the last two, which the
-  provider runs, the finished item with its output follows as `ProviderBlock` of the same part;
+- function, custom, MCP and code interpreter calls: tool calls; for the last two, and for custom
+  calls of tools that the request does not declare, which the provider runs, the finished item
+  with its output follows as `ProviderBlock` of the same part;
 - everything else: one block.
 
 An item with fields that no event has a place for (`phase` of a message, `namespace` of a call)
@@ -43,6 +44,7 @@ from .output_items import (
     extra_fields,
 )
 from .parts import NATIVE, REFUSAL, SUMMARY, TEXT, OpenCall, OpenPart, Slot, arguments_text
+from .vocabulary import DeclaredTools
 
 TOOL_KINDS = {
     "function_call": ToolKind.FUNCTION,
@@ -260,10 +262,17 @@ class ToolItem(Item):
     """
 
     def __init__(
-        self, emission: Emission, type_: str, id_: str | None, place: int, limit_bytes: int
+        self,
+        emission: Emission,
+        type_: str,
+        id_: str | None,
+        place: int,
+        limit_bytes: int,
+        tools: DeclaredTools,
     ) -> None:
         super().__init__(emission, type_, id_)
         self._place = place
+        self._tools = tools
         self._has_whole = False
         self.call = OpenCall(emission, TOOL_KINDS[type_], id_, limit_bytes)
         self.is_waiting = False
@@ -280,8 +289,10 @@ class ToolItem(Item):
 
     def name(self, call_id: str | None, name: str | None, is_whole: bool = False) -> None:
         """Begin the call unless it has begun."""
-        if self.call.kind is ToolKind.SERVER:
+        if TOOL_KINDS[self.type] is ToolKind.SERVER:
             call_id = self.id or call_id
+        elif self.type == "custom_tool_call" and name and self._tools.runs_itself(name):
+            self.call.kind = ToolKind.SERVER
         if self.type == "code_interpreter_call":
             name = name or "code_interpreter"
         self.call.provider_id = self.id

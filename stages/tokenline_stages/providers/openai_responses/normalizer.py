@@ -74,7 +74,7 @@ class ResponsesNormalizer:
     def __init__(self, context: StepContext, provider: str = "openai") -> None:
         self._provider = provider
         self._emission = Emission(context)
-        self._items = ItemTable(self._emission, context.limits)
+        self._items = ItemTable(self._emission, context)
         self._hot: OpenPart | OpenCall | None = None
         self._hot_delta: structs.PartDelta | structs.CallDelta = _NO_DELTA
         self._ended = False

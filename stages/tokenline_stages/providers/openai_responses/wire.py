@@ -61,6 +61,8 @@ _PROGRESS = (
 )
 _KEEP_ALIVE = ("keepalive", "ping", "response.keepalive")
 
+_ERRORS = ("error", "response.error")
+
 _NOT_DECODED = (msgspec.DecodeError, UnicodeDecodeError)
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -114,7 +116,7 @@ def read_error(data: bytes | Raw) -> Error:
     return Error(
         message=message,
         code=_code(body.get("code")),
-        kind=kind if isinstance(kind, str) and kind != "error" else None,
+        kind=kind if isinstance(kind, str) and kind not in _ERRORS else None,
         status=_status(outer.get("status")) or _status(body.get("code")),
     )
 
@@ -196,5 +198,5 @@ _DECODERS: dict[str, Callable[[bytes], ResponsesWire]] = {
     **{type_: _block_delta(type_) for type_ in BLOCK_ITEMS},
     **{type_: _constant(Progress(type_)) for type_ in _PROGRESS},
     **{type_: _constant(KeepAlive()) for type_ in _KEEP_ALIVE},
-    "error": read_error,
+    **dict.fromkeys(_ERRORS, read_error),
 }
