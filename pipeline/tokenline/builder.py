@@ -15,15 +15,13 @@ pipeline = (
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Self, Union, get_args, get_origin
+from typing import Any, Self
 
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import WiringError
 from .estimate import UsageEstimator
-from .events import Event
 from .limiter import Limiter
 from .options import Capacity, RunOptions
 from .pipeline import Branch, ChainStage, Pipeline, Route
@@ -32,13 +30,30 @@ from .result import Result
 from .source import Source
 from .stage import Stage
 from .telemetry.hook import NoTelemetry, Telemetry
+from .wiring import (
+    check_wiring,
+    need_branch,
+    need_capacity,
+    need_kind,
+    need_method,
+    need_source,
+    need_stage,
+    put_branch,
+)
 
 ContinueFrom = Callable[[Mapping[str, Any], Result], Mapping[str, Any] | None]
 """See `Route.continue_from`."""
 
 
+FAN_OUT = "fan-out"
+"""Name of the fan-out, of every pipeline."""
+
+
 class PipelineBuilder:
-    """Collects stages in flow order; `build` checks them and gives an immutable `Pipeline`."""
+    """Collects stages in flow order; `build` checks them and gives an immutable `Pipeline`.
+
+    Every method raises `WiringError` at once when it is given something of another kind.
+    """
 
     def __init__(self, name: str = "pipeline") -> None:
         self._name = name
@@ -46,7 +61,6 @@ class PipelineBuilder:
         self._chain: list[ChainStage] = []
         self._branches: list[Branch] = []
         self._fan_out = Capacity()
-        self._has_fan_out = False
         self._telemetry: Telemetry = NoTelemetry()
         self._options = RunOptions()
         self._clock = SYSTEM_CLOCK
@@ -63,7 +77,6 @@ class PipelineBuilder:
         builder._chain = list(pipeline.chain)
         builder._branches = list(pipeline.branches)
         builder._fan_out = pipeline.fan_out
-        builder._has_fan_out = True
         builder._telemetry = pipeline.telemetry
         builder._options = pipeline.options
         builder._clock = pipeline.clock
@@ -77,7 +90,7 @@ class PipelineBuilder:
 
     def source(self, source: Source) -> Self:
         """Set where the bytes come from."""
-        self._source = source
+        self._source = need_source(source)
         return self
 
     def parse(self, stage: Stage[Any, Any], capacity: Capacity | None = None) -> Self:
@@ -100,24 +113,24 @@ class PipelineBuilder:
         A stage in place of a branch becomes a required branch with default bounds; one whose
         outlet is `Result` is the accumulator.
         """
-        self._has_fan_out = True
-        self._branches.extend(_as_branch(branch) for branch in branches)
-        self._fan_out = capacity or self._fan_out
+        self._branches.extend(need_branch(branch) for branch in branches)
+        if capacity is not None:
+            self._fan_out = need_capacity(capacity, FAN_OUT)
         return self
 
     def branch(self, branch: Branch | Stage[Any, Any]) -> Self:
         """Add one more fan-out branch."""
-        self._branches.append(_as_branch(branch))
+        self._branches.append(need_branch(branch))
         return self
 
     def trace(self, telemetry: Telemetry) -> Self:
         """Set the trace emitter: it gets one record of every run."""
-        self._telemetry = telemetry
+        self._telemetry = need_method(telemetry, "start", "telemetry")
         return self
 
     def options(self, options: RunOptions) -> Self:
         """Set how the pipeline runs."""
-        self._options = options
+        self._options = need_kind(options, RunOptions, "options")
         return self
 
     def fall_back(self, *routes: Route | Pipeline) -> Self:
@@ -126,27 +139,30 @@ class PipelineBuilder:
         Of a `Pipeline` its source and chain are taken.
         """
         for route in routes:
-            self._fallbacks.append(route.routes[0] if isinstance(route, Pipeline) else route)
+            own = route.routes[0] if isinstance(route, Pipeline) else route
+            self._fallbacks.append(need_kind(own, Route, "fallback"))
         return self
 
     def continue_with(self, continue_from: ContinueFrom) -> Self:
         """Say how the provider goes on with a response that broke off (`AfterCommit.CONTINUE`)."""
-        self._continue_from = continue_from
+        self._continue_from = need_method(continue_from, "__call__", "function")
         return self
 
     def limit(self, limiter: Limiter) -> Self:
         """Keep the pipeline's runs within bounds shared with others."""
-        self._limiter = limiter
+        self._limiter = need_kind(limiter, Limiter, "limiter")
         return self
 
     def estimate_usage(self, estimator: UsageEstimator | None) -> Self:
         """Count tokens here where the server reports none; the counts are marked as estimates."""
+        if estimator is not None:
+            need_method(estimator, "estimate", "usage estimator")
         self._usage_estimator = estimator
         return self
 
     def clock(self, clock: Clock) -> Self:
         """Set the clock (tests)."""
-        self._clock = clock
+        self._clock = need_method(clock, "now_ns", "clock")
         return self
 
     # --- changing what is there ------------------------------------------------------------
@@ -154,51 +170,67 @@ class PipelineBuilder:
     def insert_before(
         self, name: str, stage: Stage[Any, Any], capacity: Capacity | None = None
     ) -> Self:
-        """Put a stage of your own before the stage `name`.
+        """Put a stage of your own before the stage (or the fan-out) `name`.
 
         Raises:
-            WiringError: there is no such stage.
+            WiringError: there is no such stage, or no room before it.
         """
-        place = ChainStage(stage, StageKind.STEP, capacity or Capacity())
-        self._chain.insert(self._index_of(name), place)
+        index = len(self._chain) if name == FAN_OUT else self._place_of(name)
+        self._chain.insert(index, _place(stage, StageKind.STEP, capacity))
         return self
 
     def insert_after(
         self, name: str, stage: Stage[Any, Any], capacity: Capacity | None = None
     ) -> Self:
-        """Put a stage of your own after the stage `name`; raises like `insert_before`."""
-        place = ChainStage(stage, StageKind.STEP, capacity or Capacity())
-        self._chain.insert(self._index_of(name) + 1, place)
+        """Put a stage of your own after the stage (or the source) `name`.
+
+        Raises:
+            WiringError: there is no such stage, or it is the fan-out or a branch.
+        """
+        index = 0 if self._is_source(name) else self._place_of(name) + 1
+        self._chain.insert(index, _place(stage, StageKind.STEP, capacity))
         return self
 
-    def replace(self, name: str, stage: Stage[Any, Any]) -> Self:
-        """Put `stage` in the place of the stage `name`; raises like `insert_before`."""
-        index = self._index_of(name)
-        old = self._chain[index]
-        self._chain[index] = ChainStage(stage, old.kind, old.capacity)
+    def replace(self, name: str, stage: Stage[Any, Any] | Branch | Source) -> Self:
+        """Put `stage` in the place of the stage, branch or source `name`.
+
+        A stage in the place of a branch keeps that branch's capacity and what it is for; give a
+        `Branch` to replace those too.
+
+        Raises:
+            WiringError: there is no such stage.
+        """
+        branch = self._branch_of(name)
+        if branch is not None:
+            self._branches[branch] = put_branch(self._branches[branch], stage)
+        elif self._is_source(name):
+            self._source = need_source(stage)
+        else:
+            index = self._place_of(name)
+            old = self._chain[index]
+            self._chain[index] = ChainStage(need_stage(stage), old.kind, old.capacity)
         return self
 
     def remove(self, name: str) -> Self:
-        """Take the stage or branch `name` out; raises like `insert_before`."""
-        kept = [branch for branch in self._branches if branch.name != name]
-        if len(kept) < len(self._branches):
-            self._branches = kept
+        """Take the stage or branch `name` out; raises like `replace`."""
+        branch = self._branch_of(name)
+        if branch is not None:
+            del self._branches[branch]
         else:
-            del self._chain[self._index_of(name)]
+            del self._chain[self._place_of(name)]
         return self
 
     def capacity(self, name: str, capacity: Capacity) -> Self:
-        """Set the inbox bounds of the stage, fan-out or branch `name`."""
-        if name == "fan-out":
+        """Set the inbox bounds of the stage, fan-out or branch `name`; raises like `replace`."""
+        need_capacity(capacity, name)
+        branch = self._branch_of(name)
+        if name == FAN_OUT:
             self._fan_out = capacity
-            return self
-        for index, branch in enumerate(self._branches):
-            if branch.name == name:
-                self._branches[index] = replace(branch, capacity=capacity)
-                return self
-        index = self._index_of(name)
-        place = self._chain[index]
-        self._chain[index] = ChainStage(place.stage, place.kind, capacity)
+        elif branch is not None:
+            self._branches[branch] = replace(self._branches[branch], capacity=capacity)
+        else:
+            index = self._place_of(name)
+            self._chain[index] = replace(self._chain[index], capacity=capacity)
         return self
 
     # --- the end ---------------------------------------------------------------------------
@@ -211,140 +243,56 @@ class PipelineBuilder:
         """
         if self._source is None:
             raise WiringError("the pipeline has no source; call .source(...) first", stage="source")
-        self._check_names()
-        self._check_capacities()
-        self._check_edges(self._source, self._chain)
-        for route in self._fallbacks:
-            self._check_edges(route.source, route.chain)
-        self._check_branches()
-        return Pipeline(
-            name=self._name,
-            source=self._source,
-            chain=tuple(self._chain),
-            fan_out=self._fan_out,
-            branches=tuple(self._branches),
-            telemetry=self._telemetry,
-            options=self._options,
-            clock=self._clock,
-            usage_estimator=self._usage_estimator,
-            fallbacks=tuple(self._fallbacks),
-            continue_from=self._continue_from,
-            limiter=self._limiter,
+        return check_wiring(
+            Pipeline(
+                name=self._name,
+                source=self._source,
+                chain=tuple(self._chain),
+                fan_out=self._fan_out,
+                branches=tuple(self._branches),
+                telemetry=self._telemetry,
+                options=self._options,
+                clock=self._clock,
+                usage_estimator=self._usage_estimator,
+                fallbacks=tuple(self._fallbacks),
+                continue_from=self._continue_from,
+                limiter=self._limiter,
+            )
         )
 
+    # --- inside ----------------------------------------------------------------------------
+
     def _append(self, stage: Any, kind: StageKind, capacity: Capacity | None) -> Self:
-        if not isinstance(stage, Stage):
-            raise WiringError(
-                f"{stage!r} is no stage: it needs name, inlet, outlet and open(context)",
-                stage=getattr(stage, "name", None),
-            )
-        self._chain.append(ChainStage(stage, kind, capacity or Capacity()))
+        self._chain.append(_place(stage, kind, capacity))
         return self
 
-    def _index_of(self, name: str) -> int:
+    def _is_source(self, name: str) -> bool:
+        return self._source is not None and self._source.name == name
+
+    def _branch_of(self, name: str) -> int | None:
+        found = (index for index, branch in enumerate(self._branches) if branch.name == name)
+        return next(found, None)
+
+    def _place_of(self, name: str) -> int:
         for index, place in enumerate(self._chain):
             if place.stage.name == name:
                 return index
-        known = ", ".join(place.stage.name for place in self._chain) or "none"
-        raise WiringError(f"no stage {name!r} in this pipeline; stages: {known}", stage=name)
-
-    def _check_names(self) -> None:
-        assert self._source is not None
-        names = [self._source.name, *(p.stage.name for p in self._chain), "fan-out"]
-        names += [branch.name for branch in self._branches]
-        names += [b.stage.name for b in self._branches if b.stage is not None and b.readable]
-        for name in names:
-            if not name:
-                raise WiringError("a stage has an empty name", stage=name)
-            if names.count(name) > 1:
-                raise WiringError(
-                    f"two stages are called {name!r}; names must be unique", stage=name
-                )
-
-    def _check_capacities(self) -> None:
-        bounds = [(place.stage.name, place.capacity) for place in self._chain]
-        bounds += [("fan-out", self._fan_out)]
-        bounds += [(branch.name, branch.capacity) for branch in self._branches]
-        for name, capacity in bounds:
-            if capacity.max_items < 1 or capacity.max_bytes < 1:
-                raise WiringError(
-                    f"stage {name!r} has a capacity below 1 ({capacity.max_items} items,"
-                    f" {capacity.max_bytes} bytes); a queue holds at least one",
-                    stage=name,
-                )
-
-    def _check_edges(self, source: Source, chain: Sequence[ChainStage]) -> None:
-        above, given = source.name, source.outlet
-        for place in chain:
-            _check_edge(above, given, place.stage.name, place.stage.inlet)
-            above, given = place.stage.name, place.stage.outlet
-        _check_edge(above, given, "fan-out", Event)
-        for branch in self._branches:
-            if branch.stage is not None:
-                _check_edge("fan-out", Event, branch.name, branch.stage.inlet)
-
-    def _check_branches(self) -> None:
-        if not self._has_fan_out or not self._branches:
+        if self._is_source(name):
+            raise WiringError("the source comes first and stays; use .source(...)", stage=name)
+        if name == FAN_OUT or self._branch_of(name) is not None:
             raise WiringError(
-                "the pipeline has no fan-out branch, so nothing would read it;"
-                " call .fan_out(consumer(), accumulator())",
-                stage="fan-out",
+                f"{name!r} is no stage of the chain; what comes after the fan-out is a branch of"
+                " its own: use .branch(...), .replace(...) or .insert_before('fan-out', ...)",
+                stage=name,
             )
-        for branch in self._branches:
-            if branch.stage is None and not branch.readable:
-                need = "required but" if branch.required else "there but"
-                raise WiringError(
-                    f"branch {branch.name!r} is {need} nothing reads it;"
-                    " give it a stage or readable=True",
-                    stage=branch.name,
-                )
-        for kind in (StageKind.CONSUMER, StageKind.ACCUMULATOR):
-            same = [branch.name for branch in self._branches if branch.kind is kind]
-            if len(same) > 1:
-                raise WiringError(
-                    f"more than one {kind}: {', '.join(same)}; make the others plain branches",
-                    stage=same[1],
-                )
-
-
-def _as_branch(branch: Branch | Stage[Any, Any]) -> Branch:
-    if isinstance(branch, Branch):
-        return branch
-    if not isinstance(branch, Stage):
-        raise WiringError(f"{branch!r} is neither a branch nor a stage", stage="fan-out")
-    kind = StageKind.ACCUMULATOR if branch.outlet is Result else StageKind.BRANCH
-    return Branch(name=branch.name, kind=kind, stage=branch)
-
-
-def _check_edge(above: str, given: Any, below: str, taken: Any) -> None:
-    missing = _members(given) - _members(taken)
-    if Any in (given, taken) or taken is object:
-        return
-    unfit = {kind for kind in missing if not _takes(taken, kind)}
-    if unfit:
-        names = ", ".join(sorted(_name(kind) for kind in unfit))
+        names = [place.stage.name for place in self._chain]
+        names += [branch.name for branch in self._branches]
         raise WiringError(
-            f"stage {below!r} cannot follow {above!r}: {above!r} gives {names},"
-            f" {below!r} takes {_name(taken)}",
-            stage=below,
+            f"no stage {name!r} in this pipeline; stages: {', '.join(names) or 'none'}", stage=name
         )
 
 
-def _members(kind: Any) -> set[Any]:
-    if get_origin(kind) in (Union, types.UnionType):
-        return set(get_args(kind))
-    return {kind}
-
-
-def _takes(taken: Any, kind: Any) -> bool:
-    return any(
-        isinstance(kind, type) and isinstance(member, type) and issubclass(kind, member)
-        for member in _members(taken)
-    )
-
-
-def _name(kind: Any) -> str:
-    members = _members(kind)
-    if len(members) > 3:
-        return "events" if members == _members(Event) else f"one of {len(members)} types"
-    return " | ".join(sorted(getattr(m, "__name__", str(m)) for m in members))
+def _place(stage: Any, kind: StageKind, capacity: Capacity | None) -> ChainStage:
+    found = need_stage(stage)
+    bounds = Capacity() if capacity is None else need_capacity(capacity, found.name)
+    return ChainStage(found, kind, bounds)

@@ -12,6 +12,7 @@ from tokenline.options import Capacity
 from tokenline.pipeline import Branch
 from tokenline.record import StageKind
 from tokenline.stage import Stage
+from tokenline.wiring import need_stage
 
 
 def sink(
@@ -23,7 +24,11 @@ def sink(
         stage: takes events; what it gives is dropped.
         capacity: bounds of its inbox and what happens when it is full.
         required: whether its failure ends the run; otherwise it is cut off and the run goes on.
+
+    Raises:
+        WiringError: it is no stage.
     """
+    need_stage(stage)
     return Branch(
         name=stage.name,
         kind=StageKind.BRANCH,
