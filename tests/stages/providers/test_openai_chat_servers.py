@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from tokenline.errors import StreamError
-from tokenline.events import Event, Finish, FinishReason, UsageUpdate
-from tokenline.result import Result, ToolCall
-from tokenline.stage import StepContext
+from tokenline.errors import StreamError, UnknownEventError
+from tokenline.events import Event, Finish, FinishReason, UnknownEvent, UsageUpdate
+from tokenline.result import BlockPart, ReasoningPart, Result, ToolCall
+from tokenline.stage import RawChunk, StepContext
 from tokenline_stages.accumulator import Accumulator
 from tokenline_stages.providers.openai_chat import ChatNormalizer, decode
+from tokenline_stages.providers.openai_chat.api import chat_api
 from tokenline_stages.wire.items import Done
 
 
@@ -114,3 +115,115 @@ def test_one_id_on_two_indices_with_arguments_begun() -> None:
         chunk(finish="tool_calls"),
     )
     assert [row[2] for row in calls(found)] == ['{"n":1}', '{"n":2}']
+
+
+# Unknown and rare fields
+
+KNOWN_FIELDS = {
+    "id": "c",
+    "object": "chat.completion.chunk",
+    "created": 1,
+    "service_tier": "default",
+    "system_fingerprint": "f",
+    "obfuscation": "xx",
+    "provider": "p",
+    "x_groq": {"id": "r"},
+    "timings": {"prompt_n": 1},
+    "prompt_filter_results": [{"prompt_index": 0}],
+}
+
+
+def run_as_wired(*chunks: dict[str, Any], **options: Any) -> tuple[list[Event], StreamError | None]:
+    api, context = chat_api("openai"), StepContext("m", **options)
+    items: list[Any] = []
+    events: list[Event] = []
+    parser, step = api.parser().open(context), api.normalizer().open(context)
+    body = b"".join(b"data: %s\n\n" % json.dumps(c).encode() for c in chunks)
+    parser.feed([RawChunk(body + b"data: [DONE]\n\n")], 0, items)
+    try:
+        step.feed(items, 0, events)
+    except StreamError as error:
+        return events, error
+    return events, None
+
+
+def unknown_chunks() -> list[dict[str, Any]]:
+    odd = chunk({"content": "b", "weird": {"a": 1}}, odder=[2])
+    return [chunk({"content": "a"}), {**odd, "oddest": 3}, chunk({}, "stop")]
+
+
+def test_unknown_fields_are_passed_on() -> None:
+    events, error = run_as_wired(*unknown_chunks(), pass_unknown=True)
+    assert error is None
+    assert [(e.type, e.data) for e in events if isinstance(e, UnknownEvent)] == [
+        ("oddest", b"3"),
+        ("choices.odder", b"[2]"),
+        ("choices.delta.weird", b'{"a":1}'),
+    ]
+    assert fold(events).text == "ab"
+
+
+def test_unknown_fields_are_refused_by_name() -> None:
+    *_, odd, end = unknown_chunks()
+    del odd["oddest"], odd["choices"][0]["odder"]
+    events, error = run_as_wired(odd, end, strict=True)
+    assert isinstance(error, UnknownEventError)
+    assert "choices.delta.weird" in str(error)
+    assert fold(events).text == "b"
+
+
+@pytest.mark.parametrize("options", [{}, {"strict": True}, {"pass_unknown": True}])
+def test_known_and_empty_fields_say_nothing(options: dict[str, bool]) -> None:
+    filtered: dict[str, Any] = {
+        "content_filter_results": {"hate": {"filtered": False}},
+        "later": None,
+    }
+    first = {**chunk({"role": "assistant", "content": "a"}, None, **filtered), **KNOWN_FIELDS}
+    events, error = run_as_wired(first, chunk({}, "stop"), **options)
+    assert error is None
+    assert not [event for event in events if isinstance(event, UnknownEvent)]
+    assert fold(events).text == "a"
+
+
+def test_unknown_fields_cost_nothing_unless_asked_for() -> None:
+    events, error = run_as_wired(*unknown_chunks())
+    assert error is None
+    assert fold(events).text == "ab"
+
+
+def test_reasoning_text_is_reasoning() -> None:
+    found = result(
+        chunk({"reasoning_text": "so "}),
+        chunk({"reasoning_text": "it is"}),
+        chunk({"content": "x"}),
+        chunk({"content": "y", "reasoning_text": "hm"}),
+        chunk(finish="stop"),
+    )
+    assert [part.text for part in found.content if isinstance(part, ReasoningPart)] == [
+        "so it is",
+        "hm",
+    ]
+    assert found.text == "xy"
+
+
+@pytest.mark.parametrize(("said", "stop"), [("END", "END"), (128009, None), (None, None)])
+def test_stop_reason_is_the_stop_sequence(said: object, stop: str | None) -> None:
+    events, _ = run(chunk({"content": "a"}), chunk({}, "stop", stop_reason=said))
+    assert [e.stop_sequence for e in events if isinstance(e, Finish)] == [stop]
+
+
+def test_text_of_the_older_api() -> None:
+    choices = [{"index": 0, "text": "Once "}, {"index": 0, "text": "more", "finish_reason": "stop"}]
+    assert result(*({"id": "c", "choices": [choice]} for choice in choices)).text == "Once more"
+
+
+def test_moderation_beside_content_is_kept() -> None:
+    found = result(
+        chunk({"content": "a"}),
+        {**chunk({"content": "b"}), "moderation": {"flagged": False}},
+        chunk(finish="stop"),
+    )
+    assert found.text == "ab"
+    assert [part.block_type for part in found.content if isinstance(part, BlockPart)] == [
+        "moderation"
+    ]

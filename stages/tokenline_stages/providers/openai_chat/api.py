@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from tokenline.source import Source
+from tokenline.stage import RawChunk, StageSpec
 from tokenline_stages.http.openai_server import OpenAIServer
 from tokenline_stages.normalizer import normalizer
-from tokenline_stages.parser import sse_parser
+from tokenline_stages.parser import SseParser
 from tokenline_stages.providers.registry import Access, Api, has
 
 from .normalizer import ChatNormalizer
 from .quirks import quirks_of
-from .wire import ChatWire, decode
+from .watch import decoder_of
+from .wire import ChatWire
 
 
 def chat_server(provider: str) -> OpenAIServer:
@@ -47,7 +49,12 @@ def chat_api(provider: str) -> Api:
     return Api(
         name="openai.chat",
         source=source,
-        parser=lambda: sse_parser(ChatWire, decode, name),
+        parser=lambda: StageSpec(
+            "parser",
+            RawChunk,
+            ChatWire,
+            lambda context: SseParser(decoder_of(context), context, name),
+        ),
         normalizer=lambda: normalizer(
             ChatWire, lambda context: ChatNormalizer(context, name, quirks)
         ),

@@ -66,6 +66,7 @@ class ChoiceNormalizer:
         "_pending",
         "_quirks",
         "_reasoning",
+        "_stop_sequence",
         "_text_part",
         "_think",
         "filled",
@@ -87,6 +88,7 @@ class ChoiceNormalizer:
         self._think = ThinkTags() if quirks.inline_think else None
         self._pending: str | None = None
         self._by_delta = False
+        self._stop_sequence: str | None = None
         self._text_part = -1
         self._reasoning: ReasoningKind | None = None
         self._detail: tuple[str | None, int | None] = (None, None)
@@ -130,13 +132,14 @@ class ChoiceNormalizer:
             wrote = self._take_delta(delta)
             self._by_delta = self._by_delta or wrote
         else:
-            message = None if self._by_delta else choice.message
-            wrote = message is not None and self._take_delta(message)
+            wrote = not self._by_delta and self._take_whole(choice)
         if choice.logprobs and any(bytes(v) not in _NOTHING for v in choice.logprobs.values()):
             data = msgspec.json.encode(choice.logprobs)
             self._emission.emit(Logprobs, data, self.index)
         if choice.finish_reason:
             self._pending = choice.finish_reason
+            if isinstance(choice.stop_reason, str):
+                self._stop_sequence = choice.stop_reason or None
         if not wrote:
             self.finish()
 
@@ -150,7 +153,7 @@ class ChoiceNormalizer:
         self.end(clean=reason in CLEAN)
         if raw != self.raw_reason:
             self.reason, self.raw_reason = reason, raw
-            self._emission.finish(reason, raw, self.index)
+            self._emission.finish(reason, raw, self.index, self._stop_sequence)
 
     def end(self, *, clean: bool = True, broken: bool = False) -> None:
         """Close what is open.
@@ -181,6 +184,14 @@ class ChoiceNormalizer:
         """Say that the model reasoned and that nothing of it is shown."""
         self._open(PartKind.REASONING, ReasoningKind.OMITTED)
         self._close()
+
+    def _take_whole(self, choice: Choice) -> bool:
+        """Take a choice without a delta: a whole message, or the text of the older API."""
+        if choice.message is not None:
+            return self._take_delta(choice.message)
+        if choice.text:
+            self._write(choice.text)
+        return bool(choice.text)
 
     def _take_delta(self, delta: Delta) -> bool:
         wrote = self._take_reasoning(delta)

@@ -11,6 +11,8 @@ from typing import Any
 
 from msgspec import Raw, Struct
 
+from tokenline_stages.wire.items import Unknown
+
 
 class Function(Struct, frozen=True, gc=False):
     """Name and arguments of a function call, or a fragment of them."""
@@ -74,6 +76,8 @@ class Delta(Struct, frozen=True, gc=False):
     """DeepSeek, xAI, Z.ai, llama.cpp, vLLM ..."""
     reasoning: str | None = None
     """OpenRouter, Groq, Ollama, newer vLLM ..."""
+    reasoning_text: str | None = None
+    """GitHub Copilot."""
     refusal: str | None = None
     reasoning_details: list[ReasoningDetail] | None = None
     annotations: list[Raw] | None = None
@@ -100,6 +104,10 @@ class Choice(Struct, frozen=True, gc=False):
     """Moonshot."""
     error: Any = None
     """OpenRouter."""
+    stop_reason: Any = None
+    """vLLM: the stop sequence, or the number of a stop token."""
+    text: str | None = None
+    """Completions, the API before chat."""
 
 
 class ChatChunk(Struct, frozen=True, gc=False):
@@ -116,7 +124,13 @@ class ChatChunk(Struct, frozen=True, gc=False):
     search_results: list[Raw] | None = None
     """Perplexity, repeated on every chunk."""
     moderation: dict[str, Raw] | None = None
-    """OpenAI, on a chunk without choices."""
+    """OpenAI."""
+
+
+class WatchedChunk(ChatChunk, frozen=True, gc=False):
+    """A chunk with fields that nothing here knows."""
+
+    unknown: tuple[Unknown, ...] = ()
 
 
 class ErrorChunk(Struct, frozen=True, gc=False):

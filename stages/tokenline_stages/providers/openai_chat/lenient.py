@@ -154,6 +154,8 @@ def _choice(value: dict[str, Any]) -> Choice:
         message=_delta(value.get("message")),
         usage=_object(value.get("usage")),
         error=value.get("error"),
+        stop_reason=label_of(value.get("stop_reason")),
+        text=text_of(value.get("text")),
     )
 
 
@@ -167,6 +169,7 @@ def _delta(value: Any) -> Delta | None:
         tool_calls=_list(value.get("tool_calls"), _tool_call),
         reasoning_content=text_of(value.get("reasoning_content")),
         reasoning=text_of(value.get("reasoning")),
+        reasoning_text=text_of(value.get("reasoning_text")),
         refusal=text_of(value.get("refusal")),
         reasoning_details=_list(value.get("reasoning_details"), _detail),
         annotations=_raws(value.get("annotations")),

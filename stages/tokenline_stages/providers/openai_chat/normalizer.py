@@ -35,7 +35,7 @@ from tokenline_stages.emission import Emission
 from tokenline_stages.wire.items import Comment, Done, Unknown
 
 from .choice import NO_FAST_WAY, ChoiceNormalizer, FastWay
-from .chunk import ChatChunk, Choice, ErrorChunk
+from .chunk import ChatChunk, Choice, ErrorChunk, WatchedChunk
 from .failures import read_failure, typed_error
 from .lenient import write
 from .quirks import Quirks
@@ -126,9 +126,12 @@ class ChatNormalizer:
                         and item.citations is None
                         and item.search_results is None
                         and item.x_groq is None
+                        and item.moderation is None
                     ):
                         text: object = delta.content
-                        other: object = delta.reasoning_content or delta.reasoning
+                        other: object = (
+                            delta.reasoning_content or delta.reasoning or delta.reasoning_text
+                        )
                         if delta.tool_calls:
                             if calls is not None and not text and not other:
                                 emission.seq = seq
@@ -168,6 +171,9 @@ class ChatNormalizer:
             return
         if isinstance(item, ChatChunk):
             self._take_chunk(item)
+            if isinstance(item, WatchedChunk):
+                for field in item.unknown:
+                    self._emission.skip(field.type, field.data)
         elif isinstance(item, Done):
             self._end()
         elif isinstance(item, Comment):

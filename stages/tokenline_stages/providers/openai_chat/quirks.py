@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from tokenline.errors import ConfigError
 
-REASONING_FIELDS = ("reasoning_content", "reasoning")
+REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
 
 
 @dataclass(frozen=True, slots=True)
