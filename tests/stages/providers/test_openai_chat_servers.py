@@ -227,3 +227,67 @@ def test_moderation_beside_content_is_kept() -> None:
     assert [part.block_type for part in found.content if isinstance(part, BlockPart)] == [
         "moderation"
     ]
+
+
+# Reasoning in details and in lists
+
+
+def detail(kind: str, index: int | None = None, **fields: str) -> dict[str, Any]:
+    return {"type": f"reasoning.{kind}", "index": index, "id": None, **fields}
+
+
+def thoughts(*deltas: dict[str, Any]) -> list[tuple[Any, ...]]:
+    found = result(*map(chunk, deltas), chunk({"content": "x"}), chunk(finish="stop"))
+    parts = [part for part in found.content if isinstance(part, ReasoningPart)]
+    return [(str(part.kind), part.text, part.signature, part.data) for part in parts]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_encrypted_details_of_other_indices_are_parts(apart: bool) -> None:
+    details = [detail("encrypted", n, data=f"E{n}") for n in range(3)]
+    deltas = [[one] for one in details] if apart else [details]
+    assert thoughts(*({"reasoning_details": some} for some in deltas)) == [
+        ("encrypted", "", None, f"E{n}") for n in range(3)
+    ]
+
+
+def test_encrypted_details_of_one_index_are_one_part() -> None:
+    details = [detail("encrypted", 0, data="E"), detail("encrypted", 0, data="F")]
+    assert thoughts({"reasoning_details": details}) == [("encrypted", "", None, "EF")]
+
+
+@pytest.mark.parametrize("index", [1, None])
+def test_redacted_block_after_signed_text_is_a_part(index: int | None) -> None:
+    signed = detail("text", 0, text="A", signature="S")
+    hidden = detail("encrypted", index, data="R")
+    expected = [("native", "A", "S", None), ("encrypted", "", None, "R")]
+    assert thoughts({"reasoning_details": [signed, hidden]}) == expected
+    deltas = [{"reasoning_details": [one]} for one in (signed, hidden)]
+    assert thoughts(*deltas) == expected
+
+
+def test_a_signature_of_another_index_is_a_part() -> None:
+    first = detail("text", 0, text="A", signature="S")
+    second = detail("text", 1, signature="T")
+    assert thoughts({"reasoning_details": [first]}, {"reasoning_details": [second]}) == [
+        ("native", "A", "S", None),
+        ("native", "", "T", None),
+    ]
+
+
+def test_a_part_learns_its_number() -> None:
+    deltas = [{"reasoning_details": [detail("encrypted", n, data=f"E{n}")]} for n in (0, 1)]
+    assert thoughts({"reasoning": "A"}, *deltas) == [
+        ("native", "A", None, "E0"),
+        ("encrypted", "", None, "E1"),
+    ]
+
+
+def test_summaries_in_a_content_list_are_one_part() -> None:
+    def piece(text: str, signature: str = "") -> dict[str, Any]:
+        summary = {"type": "summary_text", "text": text, "signature": signature}
+        return {"content": [{"type": "reasoning", "summary": [summary]}]}
+
+    assert thoughts(piece("Let "), piece("me"), piece("", "S")) == [
+        ("summary", "Let me", "S", None)
+    ]

@@ -66,6 +66,7 @@ class ChoiceNormalizer:
         "_pending",
         "_quirks",
         "_reasoning",
+        "_sealed",
         "_stop_sequence",
         "_text_part",
         "_think",
@@ -88,6 +89,7 @@ class ChoiceNormalizer:
         self._think = ThinkTags() if quirks.inline_think else None
         self._pending: str | None = None
         self._by_delta = False
+        self._sealed = False
         self._stop_sequence: str | None = None
         self._text_part = -1
         self._reasoning: ReasoningKind | None = None
@@ -258,6 +260,11 @@ class ChoiceNormalizer:
         if part.thinking is not None:
             self._reason(text_of(part.thinking) or "")
             self._seal(part.signature)
+        elif part.type == "reasoning" and isinstance(part.summary, list):
+            for piece in part.summary:
+                fields = piece if isinstance(piece, dict) else {"text": piece}
+                self._reason(text_of(fields.get("text")) or "", ReasoningKind.SUMMARY)
+                self._seal(text_of(fields.get("signature")))
         elif part.type == "reference":
             self.cite([raw])
         elif part.refusal:
@@ -306,10 +313,12 @@ class ChoiceNormalizer:
             kind = ReasoningKind.SUMMARY if detail.summary else ReasoningKind.NATIVE
             self._reason(text, kind, detail)
         if detail.data:
-            if self.kind is not PartKind.REASONING or detail.id not in (None, self._detail[0]):
+            new = self._sealed or detail.id not in (None, self._detail[0])
+            if new or self.kind is not PartKind.REASONING or self._is_other(detail):
                 self._open_reasoning(ReasoningKind.ENCRYPTED, detail)
+            self._join(detail)
             self._emission.emit(ReasoningData, self.part, detail.data, self.index)
-        self._seal(detail.signature)
+        self._seal(detail.signature, detail)
 
     def _reason(
         self,
@@ -329,10 +338,23 @@ class ChoiceNormalizer:
             return True
         return detail.index is not None and number is not None and detail.index != number
 
-    def _seal(self, signature: str | None) -> None:
+    def _join(self, detail: ReasoningDetail) -> None:
+        """A part that began without an id or a number takes those of what it gets."""
+        id_, number = self._detail
+        self._detail = (
+            detail.id if id_ is None else id_,
+            detail.index if number is None else number,
+        )
+
+    def _seal(self, signature: str | None, detail: ReasoningDetail | None = None) -> None:
         if signature:
-            if self.kind is not PartKind.REASONING:
-                self._open_reasoning(ReasoningKind.NATIVE, None)
+            if self.kind is not PartKind.REASONING or (
+                detail is not None and self._is_other(detail)
+            ):
+                self._open_reasoning(ReasoningKind.NATIVE, detail)
+            if detail is not None:
+                self._join(detail)
+            self._sealed = True
             self._emission.emit(ReasoningSignature, self.part, signature, self.index)
 
     def _open_reasoning(self, kind: ReasoningKind, detail: ReasoningDetail | None) -> None:
@@ -353,6 +375,7 @@ class ChoiceNormalizer:
             self._close()
             self.part = self._emission.open_part(kind, self.index, reasoning, id_)
             self.kind = kind
+            self._sealed = False
             self.filled = True
             self._reasoning = reasoning
             self.reasoned = self.reasoned or kind is PartKind.REASONING

@@ -58,13 +58,18 @@ class ReasoningDetail(Struct, frozen=True, gc=False):
 
 
 class ContentPart(Struct, frozen=True, gc=False):
-    """One entry of a content list (Mistral): `thinking` is text or a list of text parts."""
+    """One entry of a content list.
+
+    `thinking` is text or a list of text parts (Mistral); `summary` is a list of signed pieces of
+    reasoning (Databricks).
+    """
 
     type: str | None = None
     text: str | None = None
     thinking: Any = None
     refusal: str | None = None
     signature: str | None = None
+    summary: Any = None
 
 
 class Delta(Struct, frozen=True, gc=False):
