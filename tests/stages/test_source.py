@@ -331,6 +331,29 @@ class ReadTimeout(Exception):
     """As HTTP libraries call it."""
 
 
+class RemoteProtocolError(Exception):
+    """As HTTP libraries call it."""
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("Server disconnected without sending a response.", ConnectError),
+        ("peer closed connection without sending complete message body", ConnectError),
+        ("illegal status line", NotAStreamError),
+    ],
+)
+def test_servers_that_hang_up_and_servers_that_babble(
+    words: str, expected: type[StreamError]
+) -> None:
+    wrapped = RuntimeError("Connection error.")
+    wrapped.__cause__ = RemoteProtocolError(words)
+    error = client_failure("acme", "h:1", wrapped)
+    assert type(error) is expected
+    assert words in str(error)
+    assert "cannot reach" not in str(error)
+
+
 def test_failures_of_clients_of_every_kind() -> None:
     error = client_failure("acme", "h:1", ReadTimeout("slow"))
     assert type(error) is HeadersTimeoutError

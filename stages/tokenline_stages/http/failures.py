@@ -16,6 +16,10 @@ from tokenline.errors import (
 from tokenline_stages.provider_errors import one_line
 
 
+_HANGING_UP = ("disconnected", "closed connection")
+"""What httpcore says of a server that hangs up, by the same exception as of one that babbles."""
+
+
 def connect_timeout(provider: str, where: str) -> ConnectTimeoutError:
     """No connection in time."""
     return ConnectTimeoutError(
@@ -97,8 +101,8 @@ def client_failure(provider: str, where: str, error: Exception) -> TokenlineErro
     if names & {"ReadError", "WriteError", "CloseError", "ServerDisconnectedError"}:
         return hung_up(provider, where, error)
     if "RemoteProtocolError" in names:
-        left = "disconnect" in str(chain[-1]).lower()
-        return (hung_up if left else unreadable)(provider, where, error)
+        hangs_up = any(word in str(chain[-1]).lower() for word in _HANGING_UP)
+        return (hung_up if hangs_up else unreadable)(provider, where, error)
     if "LocalProtocolError" in names or _is_unwritable(chain[-1]):
         return unwritable(provider, error)
     if isinstance(chain[-1], OSError):
