@@ -20,6 +20,7 @@ class Recorder:
         error: what to raise.
 
     Attributes:
+        batch_s: as given.
         stage: the stage; put it in a branch.
         items: what came.
         batches: how many items each batch had.
@@ -39,7 +40,7 @@ class Recorder:
         self.batches: list[int] = []
         self.finished = 0
         self.errors: list[BaseException] = []
-        self._batch_s = batch_s
+        self.batch_s = batch_s
         self._fails_after = fails_after
         self._error = error or RuntimeError("the recorder was told to fail")
         self.stage = StageSpec(name, Event, Any, lambda context: self)
@@ -50,7 +51,7 @@ class Recorder:
             raise self._error
         self.items.extend(items)
         self.batches.append(len(items))
-        await asyncio.sleep(self._batch_s)
+        await asyncio.sleep(self.batch_s)
 
     async def finish(self, recv_ns: int, out: list[Any]) -> None:
         """Note a good end."""
