@@ -15,7 +15,6 @@ from tokenline.errors import (
 )
 from tokenline_stages.provider_errors import one_line
 
-
 _HANGING_UP = ("disconnected", "closed connection")
 """What httpcore says of a server that hangs up, by the same exception as of one that babbles."""
 
