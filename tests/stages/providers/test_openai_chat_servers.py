@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tokenline.errors import StreamError, UnknownEventError
+from tokenline.errors import MalformedStreamError, StreamError, UnknownEventError
 from tokenline.events import Event, Finish, FinishReason, UnknownEvent, UsageUpdate
 from tokenline.result import BlockPart, ReasoningPart, Result, ToolCall
 from tokenline.stage import RawChunk, StepContext
@@ -291,3 +291,38 @@ def test_summaries_in_a_content_list_are_one_part() -> None:
     assert thoughts(piece("Let "), piece("me"), piece("", "S")) == [
         ("summary", "Let me", "S", None)
     ]
+
+
+# Tool calls
+
+
+@pytest.mark.parametrize("arguments", [":1", "null", "1", "true", '{"n":}', '{"n":1]', "{'n':1}"])
+def test_arguments_that_are_no_json_are_incomplete(arguments: str) -> None:
+    found = result(call(0, "a", "find", arguments), chunk(finish="tool_calls"))
+    assert calls(found) == [("a", "find", arguments, False)]
+
+
+@pytest.mark.parametrize("arguments", ["", " ", "{}", '{"n":"a\nb"}', '"{}"', "[1]"])
+def test_whole_arguments_are_complete(arguments: str) -> None:
+    found = result(call(0, "a", "find", arguments), chunk(finish="tool_calls"))
+    assert calls(found) == [("a", "find", arguments, True)]
+
+
+def test_a_new_id_on_every_fragment_is_one_call() -> None:
+    fragments = ['{"n"', ':{"', 'k":', "1}}"]
+    found = result(
+        *(call(0, f"id{n}", "find", text) for n, text in enumerate(fragments)),
+        call(0, "other", "find", '{"n":2}'),
+        chunk(finish="tool_calls"),
+    )
+    assert calls(found) == [
+        ("id0", "find", '{"n":{"k":1}}', True),
+        ("other", "find", '{"n":2}', True),
+    ]
+
+
+def test_a_tool_name_without_end_is_refused() -> None:
+    _, error = run(*(call(0, "a", "n") for _ in range(1_030)))
+    assert error is None  # repeated, not continued
+    _, error = run(*(call(0, "a", f"{n:04}") for n in range(300)))
+    assert isinstance(error, MalformedStreamError)

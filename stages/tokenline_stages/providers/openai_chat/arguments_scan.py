@@ -1,6 +1,12 @@
-"""How far the JSON of a tool call's arguments has come, without parsing it."""
+"""How far the JSON of a tool call's arguments has come, without parsing it before its end."""
 
 import re
+
+import msgspec
+
+from tokenline.json_args import pair_surrogates
+
+from .lenient import read
 
 _STRUCTURE = re.compile(r'["{}\[\]]')
 _QUOTE = re.compile(r'["\\]')
@@ -14,10 +20,11 @@ def _blank(text: str, at: int) -> bool:
 class ArgumentsScan:
     """Follows JSON text as far as its brackets and strings go, in linear time."""
 
-    __slots__ = ("_backlog", "_depth", "_escaped", "_quoted", "_whole", "_wrong")
+    __slots__ = ("_depth", "_escaped", "_pieces", "_quoted", "_seen", "_whole", "_wrong")
 
     def __init__(self) -> None:
-        self._backlog: list[str] = []
+        self._pieces: list[str] = []
+        self._seen = 0
         self._depth = 0
         self._quoted = False
         self._escaped = False
@@ -26,7 +33,7 @@ class ArgumentsScan:
 
     def add(self, text: str) -> None:
         """Take the next piece."""
-        self._backlog.append(text)
+        self._pieces.append(text)
 
     @property
     def whole(self) -> bool:
@@ -40,10 +47,25 @@ class ArgumentsScan:
         self._catch_up()
         return not (self._depth or self._quoted or self._wrong)
 
+    @property
+    def readable(self) -> bool:
+        """Whether all of it is a JSON object, array or string, or no text; parses it.
+
+        NaN and bare control characters are let through: models write them.
+        """
+        text = "".join(self._pieces)
+        if not self.balanced or not text.strip():
+            return self.balanced
+        try:
+            value = read(pair_surrogates(text).encode())
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        return isinstance(value, dict | list | str)
+
     def _catch_up(self) -> None:
-        if self._backlog:
-            text = "".join(self._backlog)
-            self._backlog.clear()
+        if self._seen < len(self._pieces):
+            text = "".join(self._pieces[self._seen :])
+            self._seen = len(self._pieces)
             self._scan(text)
 
     def _scan(self, text: str) -> None:

@@ -55,7 +55,8 @@ class ChatNormalizer:
         quirks: the server's ways.
 
     `feed` raises `ProviderError` for an error inside the stream, `EmptyResponseError`,
-    `LimitExceededError` and, if strict, `UnknownEventError`; `finish` raises `StreamCutError`.
+    `LimitExceededError`, `MalformedStreamError` for a tool name without end and, if strict,
+    `UnknownEventError` for an event or a field; `finish` raises `StreamCutError`.
     """
 
     __slots__ = (
@@ -95,7 +96,8 @@ class ChatNormalizer:
     def feed(self, items: Sequence[ChatWire], recv_ns: int, out: list[Event]) -> None:
         """Turn a batch of chunks into events."""
         emission = self._emission
-        emission.begin(recv_ns, out)
+        emission.recv_ns = recv_ns  # `begin`, spelled out
+        emission.out = out
         message_id = emission.message_id
         append = out.append
         index, part, event, calls = self._fast_way

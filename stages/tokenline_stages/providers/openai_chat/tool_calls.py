@@ -6,7 +6,8 @@ its index and id from its fragments, and a fragment goes to the call that they p
 starts a new call if
 
 - nothing known has its index or id;
-- it has an id of its own and a name, where the call of that index has another id;
+- it has an id of its own and a name, where the call of that index has another id, unless it
+  repeats that call's name with arguments that begin no object, and those so far are unfinished;
 - it has another name than a call that already has arguments;
 - it has a name and an index that is new, the call of its id has another one, and it has no
   arguments or they begin an object (one id for several calls);
@@ -19,13 +20,15 @@ tool of that name and none whose name goes on from there. Calls are announced in
 began. What is still kept when the choice ends is announced then: without an id, or with one
 that another call has already, as `call_<part>`; without a name as `""`, and incomplete.
 
+A name longer than 1024 letters is a `MalformedStreamError`: servers allow 64 to 128.
+
 Calls end with their choice, for until then more may come for any of them.
 """
 
 from collections import deque
 from collections.abc import Sequence
 
-from tokenline.errors import LimitExceededError
+from tokenline.errors import LimitExceededError, MalformedStreamError
 from tokenline.events import (
     ReasoningSignature,
     ToolCallDelta,
@@ -42,6 +45,7 @@ from .lenient import read_signature
 from .tool_names import DeclaredNames
 
 _LEGACY_INDEX = -1
+_MOST_NAME = 1024
 
 
 class _Call:
@@ -158,7 +162,7 @@ class ToolCalls:
             call.ended = True
             complete = not broken and bool(call.name) and (clean or call is not calls[-1])
             if complete and call.kind is not ToolKind.CUSTOM:
-                complete = call.scan.balanced
+                complete = call.scan.readable
             self._emission.emit(
                 ToolCallEnd, call.part, call.tool_call_id, call.name or "", complete, self._choice
             )
@@ -212,6 +216,8 @@ class ToolCalls:
             if known is not None:
                 return None if self._moves(known, index, name, arguments) else known
             if slot is not None and slot.id is not None:
+                if name and index is not None and _goes_on(slot, name, arguments):
+                    return slot
                 return None if name or _is_over(slot, arguments) else slot
         if slot is None or (name and self._is_new(slot, name, arguments)):
             return None
@@ -247,6 +253,10 @@ class ToolCalls:
             self._by_id[id_] = call
         if name and not (call.bytes and call.name) and not call.open:
             call.name = _join_name(call.name, name)
+            if len(call.name) > _MOST_NAME:
+                raise MalformedStreamError(
+                    f"the name of a tool is longer than {_MOST_NAME} letters"
+                )
         if arguments:
             self._add(call, arguments)
         if call.open:
@@ -323,6 +333,13 @@ def _begins(slot: _Call, arguments: str | None) -> bool:
 
 def _opens(arguments: str) -> bool:
     return arguments.lstrip()[:1] in ("{", "[")
+
+
+def _goes_on(slot: _Call, name: str, arguments: str | None) -> bool:
+    """Whether a fragment that repeats the name brings more of unfinished arguments."""
+    if not arguments or not slot.bytes or name != slot.name:
+        return False
+    return not _opens(arguments) and not slot.scan.whole
 
 
 def _is_over(slot: _Call, arguments: str | None) -> bool:
