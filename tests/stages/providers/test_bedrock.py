@@ -292,6 +292,10 @@ def test_failures_of_other_forms() -> None:
     headers = {":message-type": "exception", ":exception-type": "throttlingException"}
     assert isinstance(run([encode_frame(headers, b"\xff")])[1], RateLimitError)
     assert isinstance(run([encode_frame({":message-type": "exception"}, b"{}")])[1], ProviderError)
+    headers = {":message-type": "error", ":error-code": "InternalFailure"}
+    error = run([encode_frame(headers, b"")])[1]
+    assert isinstance(error, ServerError)
+    assert error.code == "internalFailure"
     assert "gone" in str(run([frame("chunk", {"error": {"message": "gone"}})])[1])
 
 
@@ -327,6 +331,15 @@ def test_models_invoked_directly(
     assert len(result.parts(TextPart)) == 1
     assert (result.raw_finish_reason, result.finish_reason) == (raw_reason, reason)
     assert (result.usage.input_tokens, result.usage.output_tokens) == counts
+
+
+def test_generations_and_a_number_as_id() -> None:
+    first = {"id": 7, "generations": [{"id": "g", "text": "Sea"}], "prompt": "x"}
+    last = {"generations": [{"text": " air", "finish_reason": "COMPLETE"}]}
+    events = run_frames(frame("chunk", first), frame("chunk", last))
+    result = fold(events)
+    assert (result.text, result.finish_reason) == ("Sea air", FinishReason.STOP)
+    assert result.provider_message_id == "7"
 
 
 def test_cohere_calls_and_citations() -> None:

@@ -9,7 +9,8 @@ text, a reason and counts under names of their own, read here by shape, not by m
 | `generation`, `stop_reason` | Meta Llama |
 | `outputs[].text`, `.stop_reason` | Mistral |
 | `choices[]` with `delta`, `message` or `text` | OpenAI, Qwen, DeepSeek, Jamba, Mistral chat ... |
-| `text`, `is_finished`, `finish_reason`, `event_type` | Cohere Command |
+| `text`, `is_finished`, `finish_reason`, `event_type` | Cohere Command R |
+| `generations[]` with `text`, `finish_reason` | Cohere Command |
 | `completion`, `stop_reason` | text completion |
 
 Source: docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html and
@@ -102,6 +103,7 @@ class _Choice(msgspec.Struct, frozen=True, gc=False):
 class _Output(msgspec.Struct, frozen=True, gc=False):
     text: str | None = None
     stop_reason: str | None = None
+    finish_reason: str | None = None
 
 
 class _Shape(msgspec.Struct, frozen=True, gc=False):
@@ -124,6 +126,7 @@ class _Shape(msgspec.Struct, frozen=True, gc=False):
     prompt_token_count: int | None = None
     generation_token_count: int | None = None
     outputs: tuple[_Output, ...] | None = None
+    generations: tuple[_Output, ...] | None = None
     choices: tuple[_Choice, ...] | None = None
     usage: dict[str, Any] | None = None
     text: str | None = None
@@ -131,7 +134,7 @@ class _Shape(msgspec.Struct, frozen=True, gc=False):
     tool_calls: tuple[_ToolCall, ...] | None = None
     citations: tuple[Raw, ...] | None = None
     is_finished: bool | None = None
-    id: str | None = None
+    id: str | int | None = None
     model: str | None = None
 
 
@@ -152,7 +155,8 @@ def read_chunk(data: bytes) -> Chunk | Unknown:
     items = (*_events(shape, data), *_content(shape), *_end(shape))
     if not items and shape == _Shape():
         return Unknown("chunk", data)
-    return Chunk(items, shape.id, shape.model)
+    id_ = None if shape.id is None else str(shape.id)
+    return Chunk(items, id_, shape.model)
 
 
 def _events(shape: _Shape, data: bytes) -> Iterator[Item | Failure | Unknown]:
@@ -177,7 +181,7 @@ def _content(shape: _Shape) -> Iterator[Item]:
     for text in (shape.outputText, shape.generation, shape.completion, shape.text):
         if text:
             yield _text(text)
-    for output in shape.outputs or ():
+    for output in (*(shape.outputs or ()), *(shape.generations or ())):
         if output.text:
             yield _text(output.text)
     for choice in shape.choices or ():
@@ -235,5 +239,7 @@ def _reason(shape: _Shape) -> str | None:
         if not choice.index
     ]
     outputs = [output.stop_reason for output in shape.outputs or ()]
-    reasons = (shape.completionReason, shape.stop_reason, shape.finish_reason, *outputs, *choices)
+    generations = [generation.finish_reason for generation in shape.generations or ()]
+    named = (shape.completionReason, shape.stop_reason, shape.finish_reason)
+    reasons = (*named, *outputs, *generations, *choices)
     return next((reason for reason in reasons if reason), None)

@@ -40,6 +40,10 @@ FINISH_REASONS: dict[str, FinishReason] = {
 """Stop reasons in lower case; those not listed are `OTHER`."""
 
 
+_LIKE = {"internalFailure": "internalServerException"}
+"""Common AWS errors that mean what an exception of Bedrock's own does."""
+
+
 def read_reason(raw: str) -> FinishReason:
     """The finish reason for a stop reason of whatever model."""
     return FINISH_REASONS.get(raw.lower(), FinishReason.OTHER)
@@ -101,4 +105,5 @@ def _read_openai_usage(raw: dict[str, Any]) -> Usage:
 
 def read_failure(failure: Failure) -> ProviderError:
     """The typed error for an exception inside the stream."""
-    return provider_error(failure.message, provider=PROVIDER, code=failure.code)
+    kind = _LIKE.get(failure.code or "")
+    return provider_error(failure.message, provider=PROVIDER, code=failure.code, kind=kind)
