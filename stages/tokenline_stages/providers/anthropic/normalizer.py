@@ -2,7 +2,8 @@
 
 What becomes of content blocks is told in `content_blocks`, and how a tool call is found complete
 in `tool_calls`. A missing `message_start` is made up for. `message_stop` closes what is still
-open; at an error, or where the input ends without `message_stop`, open calls end incomplete.
+open, and so does the end of the input once a stop reason was sent: some proxies leave
+`message_stop` out. At an error, or where the input ends before both, open calls end incomplete.
 
 `message_stop` with neither a block nor a stop reason raises `EmptyResponseError`. No block but a
 stop reason is an answer: Claude may end its turn, or refuse, without a word.
@@ -94,15 +95,19 @@ class MessagesNormalizer:
         """The input is over.
 
         Raises:
-            StreamCutError: no `message_stop` was seen; open tool calls are ended as incomplete.
+            StreamCutError: neither `message_stop` nor a stop reason was seen; open tool calls are
+                ended as incomplete.
         """
         if self._ended:
             return
         self._emission.begin(recv_ns, out)
+        if self._stop_reason is not None:
+            self._end()
+            return
         self._blocks.abandon()
         raise StreamCutError(
-            f"{self._provider}: the stream ended before message_stop "
-            f"(stop reason so far: {self._stop_reason}); send the request again",
+            f"{self._provider}: the stream ended before message_stop and without a stop reason; "
+            "send the request again",
             provider=self._provider,
         )
 
