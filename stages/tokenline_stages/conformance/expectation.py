@@ -146,16 +146,18 @@ def _ending(expected: Mapping[str, Any], reading: Reading) -> Iterator[Differenc
     elif expected.get("error") is not None or expected.get("partial"):
         if error is None:
             yield "partial", True, False
+        elif expected.get("partial") is False:
+            yield "partial", False, True
     elif error is not None and not _is_stated_otherwise(expected, error):
         yield "error", None, f"{type(error).__name__}: {error}"
 
 
 def _is_stated_otherwise(expected: Mapping[str, Any], error: StreamError) -> bool:
     """Whether the error says no more than the expectation does without naming an error."""
-    if "partial" in expected:
+    if expected.get("partial") is not None:
         return False
     if isinstance(error, StreamCutError):
-        return "stop_reason" not in expected
+        return expected.get("stop_reason") is None
     if isinstance(error, EmptyResponseError):
         content = ("text", "reasoning", "tool_calls", "refusal", "blocks", "items")
         return not any(expected.get(name) for name in content)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import msgspec
 
@@ -88,7 +89,7 @@ class Stand:
         events: list[Event] = []
         error: BaseException | None = None
         run = self._connection(wiring).run(
-            content.payload, message_id=MESSAGE_ID, headers={_HEADER: name}
+            content.payload, message_id=MESSAGE_ID, headers={_HEADER: quote(name)}
         )
         async with run:
             try:

@@ -1,7 +1,8 @@
 """Recordings on disk: three files each.
 
 - `NAME.json`: `api` (`openai.chat`, `openai.compat:groq` ...), `body_file`, and, where known,
-  `provider`, `model`, `status`, `body_sha256` and `request` with its `json`;
+  `provider`, `model`, `status`, `body_sha256` and `request` with its `json` and its `path` (or
+  `url`), in which some APIs name the model;
 - the body as it came over the network, after transfer and content codings;
 - `NAME.expected.json`: what the body holds (see `expectation`).
 
@@ -11,6 +12,7 @@ Fields that are not named here are passed over.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -23,6 +25,14 @@ import msgspec
 from tokenline_stages.simulator import RecordingError
 
 EXPECTED_SUFFIX = ".expected.json"
+STAND_IN_MODEL = "unknown-model"
+"""The model of a request that names none: some APIs cannot be requested without."""
+
+# A colon ends the model before a method (`:streamGenerateContent`); Bedrock's models have some.
+_MODEL = re.compile(
+    r"/(?:(?:models?|deployments)/|(?=tunedModels/))"
+    r"((?:tunedModels/)?[^/?]+?)(?=/|\?|$|:\w+(?:\?|$))"
+)
 _GLOB_SIGNS = frozenset("*?[")
 
 T = TypeVar("T")
@@ -30,6 +40,8 @@ T = TypeVar("T")
 
 class _Request(msgspec.Struct):
     json: Any = None
+    path: Any = None
+    url: Any = None
 
 
 class _Metadata(msgspec.Struct):
@@ -65,7 +77,8 @@ class Content:
         api: the wire API, as the recording names it.
         body: the response body.
         expected: what the body holds.
-        payload: the request that brought it, with the model that its path may have named.
+        payload: the request that brought it, with the model that its path may have named, or
+            one that stands for it.
         provider: the provider, as the recording names it.
         status: HTTP status.
     """
@@ -170,6 +183,12 @@ def _matches(name: str, pattern: str | None) -> bool:
 def _payload(about: _Metadata) -> _Object:
     sent = about.request.json if about.request is not None else None
     payload = dict(sent) if isinstance(sent, dict) else {}
-    if about.model and not payload.keys() & {"model", "modelId"}:
-        payload["model"] = unquote(about.model)
+    if not payload.keys() & {"model", "modelId"}:
+        payload["model"] = unquote(about.model or _model_in_path(about.request) or STAND_IN_MODEL)
     return payload
+
+
+def _model_in_path(request: _Request | None) -> str | None:
+    places = (request.path, request.url) if request is not None else ()
+    found = (_MODEL.search(place) for place in places if isinstance(place, str))
+    return next((match[1] for match in found if match), None)

@@ -112,9 +112,12 @@ def find_api(request: web.Request) -> tuple[WireApi | None, str | None]:
 
 
 def _recording_name(request: web.Request) -> str | None:
-    """The recording that a request asks for, by header or as `/recordings/NAME[/anything]`."""
+    """The recording that a request asks for, by header or as `/recordings/NAME[/anything]`.
+
+    In both places the name may be percent-encoded; a percent sign in it must be.
+    """
     if RECORDING_HEADER in request.headers:
-        return request.headers[RECORDING_HEADER]
+        return unquote(request.headers[RECORDING_HEADER])
     if request.path.startswith(RECORDINGS_PATH):
         raw = request.rel_url.raw_path.removeprefix(RECORDINGS_PATH)
         return unquote(raw.partition("/")[0])

@@ -27,6 +27,23 @@ def test_a_good_recording_passes_every_check(write: Write) -> None:
     assert check_recording(write("groq", "openai.compat:groq"), Depth(1, 0)) == []
 
 
+@pytest.mark.parametrize("name", ["été 日本", "100% #1?", "a&b=c+d"])
+def test_any_name_can_be_read_over_http(write: Write, name: str) -> None:
+    assert check_recording(write(name), Depth(1, 0)) == []
+
+
+@pytest.mark.parametrize("api", ["gemini", "anthropic.vertex"])
+def test_a_model_that_nobody_states_is_no_obstacle(write: Write, api: str) -> None:
+    folder, name, payload = {
+        "gemini": ("gemini", "two_calls", {"contents": []}),
+        "anthropic.vertex": ("anthropic", "full_turn", {"messages": []}),
+    }[api]
+    body = (DATA / folder / f"{name}.sse").read_bytes()
+    request = {"json": payload}
+    recording = write(name, api, body=body, expected={}, request=request)
+    assert check_recording(recording, Depth(1, 0)) == []
+
+
 @pytest.mark.anyio
 async def test_every_known_server_over_http(write: Write) -> None:
     found = [write(name, f"openai.compat:{name}") for name in registry.known_providers()]

@@ -236,12 +236,23 @@ def test_custom_calls_count_where_they_are_stated() -> None:
         ("openai_chat/error_inside.sse", {}, ["error"]),
         ("openai_chat/error_inside.sse", {"partial": False}, ["error"]),
         ("openai_chat/error_inside.sse", {"error": "The server had an error"}, []),
+        (
+            "openai_chat/error_inside.sse",
+            {"error": "The server had an error", "partial": False},
+            ["partial"],
+        ),
+        (
+            "openai_chat/error_inside.sse",
+            {"error": "The server had an error", "partial": True},
+            [],
+        ),
         ("openai_chat/error_inside.sse", {"error": {"code": "rate_limit"}}, ["error"]),
         ("openai_chat/error_inside.sse", {"error": {"message": "no"}}, ["error"]),
         # A body that stops: that is an error only if something says that it had an end.
         ("openai_chat/broken_off.sse", {}, []),
         ("openai_chat/broken_off.sse", {"partial": True}, []),
         ("openai_chat/broken_off.sse", {"partial": False}, ["error"]),
+        ("openai_chat/broken_off.sse", {"partial": None, "stop_reason": None}, []),
         ("openai_chat/broken_off.sse", {"error": {"message": "x"}}, ["error"]),
         ("openai_chat/broken_off.sse", {"stop_reason": "stop"}, ["error", "stop_reason"]),
         # Nothing at all is an error unless nothing at all is stated.

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tokenline_stages.conformance import recordings
+from tokenline_stages.conformance.recording import STAND_IN_MODEL
 from tokenline_stages.simulator import RecordingError
 
 from .conftest import HELLO, HELLO_EXPECTED, Write
@@ -47,7 +48,26 @@ def test_the_model_of_the_path_goes_into_the_payload(write: Write) -> None:
     assert write(model="a%3A0", request=request).read().payload == {"contents": [], "model": "a:0"}
     assert write(model="x", request={"json": {"modelId": "y"}}).read().payload == {"modelId": "y"}
     assert write(model="x", request={"json": "text"}).read().payload == {"model": "x"}
-    assert write(request=None).read().payload == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/v1beta/models/gemini-9:streamGenerateContent?alt=sse", "gemini-9"),
+        ("/v1beta/tunedModels/mine:streamGenerateContent", "tunedModels/mine"),
+        ("/model/acme.one-v1:0/converse-stream", "acme.one-v1:0"),
+        ("/model/acme.one-v1%3A0/converse-stream", "acme.one-v1:0"),
+        ("/v1/publishers/acme/models/one@2024:streamRawPredict", "one@2024"),
+        ("https://host/openai/deployments/mine/chat/completions", "mine"),
+        ("/v1/chat/completions", STAND_IN_MODEL),
+        (None, STAND_IN_MODEL),
+        (7, STAND_IN_MODEL),
+    ],
+)
+def test_a_model_that_is_not_stated(write: Write, path: Any, model: str) -> None:
+    assert write(request={"path": path, "json": {}}).read().payload == {"model": model}
+    assert write(request={"url": path, "json": {}}).read().payload == {"model": model}
+    assert write(request=None).read().payload == {"model": STAND_IN_MODEL}
 
 
 def test_missing_and_empty_folders(tmp_path: Path) -> None:
