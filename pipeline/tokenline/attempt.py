@@ -299,10 +299,11 @@ class Attempt:
         """Let the stream push; wake up only to wait for room and at the end."""
         loop = asyncio.get_running_loop()
         # Read callbacks run in the context of whoever opened the connection: a copy of ours.
-        run: Callable[..., bool] = contextvars.copy_context().run
+        run = contextvars.copy_context().run
         self._turn = loop.create_future()
         self._begin_wait()
-        stream.attach(partial(run, self._take_pushed), self._pushed_all)
+        on_data: Callable[[bytes], bool] = partial(run, self._take_pushed)
+        stream.attach(on_data, self._pushed_all)
         while not await self._turn:
             self._turn = loop.create_future()
             if self._blocked_batch is not None:

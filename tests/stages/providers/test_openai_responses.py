@@ -1102,7 +1102,8 @@ def test_custom_calls_of_undeclared_tools_are_the_servers(
     is_server = kind is ToolKind.SERVER
     assert answer.finish_reason is (FinishReason.STOP if is_server else FinishReason.TOOL_CALLS)
     assert bool(answer.tool_calls) is not is_server
-    assert call.items() - {("status", "completed")} <= to_openai_responses_items(answer)[0].items()
+    sent_back: dict[str, Any] = dict(to_openai_responses_items(answer)[0])
+    assert call.items() - {("status", "completed")} <= sent_back.items()
 
 
 def test_items_of_unknown_types_are_unknown() -> None:
