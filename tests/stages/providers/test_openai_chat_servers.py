@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tokenline.errors import MalformedStreamError, StreamError, UnknownEventError
+from tokenline.errors import MalformedStreamError, ProviderError, StreamError, UnknownEventError
 from tokenline.events import Event, Finish, FinishReason, UnknownEvent, UsageUpdate
 from tokenline.result import BlockPart, ReasoningPart, Result, ToolCall
 from tokenline.stage import RawChunk, StepContext
@@ -326,3 +326,39 @@ def test_a_tool_name_without_end_is_refused() -> None:
     assert error is None  # repeated, not continued
     _, error = run(*(call(0, "a", f"{n:04}") for n in range(300)))
     assert isinstance(error, MalformedStreamError)
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "code"),
+    [
+        ({"base_resp": {"status_code": 1008, "status_msg": "no funds"}}, "no funds", "1008"),
+        (
+            {"choices": [], "base_resp": {"status_code": 1002, "status_msg": "slow down"}},
+            "slow down",
+            "1002",
+        ),
+        ({"error_code": 336100, "error_msg": "too busy"}, "too busy", "336100"),
+        ({"errors": [{"message": "went wrong", "code": 7}]}, "went wrong", "7"),
+        ({"errors": ["went wrong"]}, "went wrong", None),
+        ({"error": [{"message": "went wrong"}]}, "went wrong", None),
+        ({"error": True, "message": "Internal"}, "Internal", None),
+        ({"error": True}, '{"error":true}', None),
+    ],
+)
+def test_errors_of_single_servers(said: dict[str, Any], message: str, code: str | None) -> None:
+    events, error = run(chunk({"content": "half"}), said)
+    assert isinstance(error, ProviderError)
+    assert message in str(error)
+    assert error.code == code
+    assert fold(events).text == "half"
+
+
+def test_a_base_resp_of_zero_is_no_error() -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 1}
+    base = {"status_code": 0, "status_msg": ""}
+    end = {"id": "c", "choices": [], "usage": usage, "base_resp": base}
+    found = result(chunk({"content": "a"}), chunk(finish="stop"), end)
+    assert found.usage.output_tokens == 1

@@ -10,6 +10,7 @@ from .chunk import ChatChunk, ErrorChunk
 from .lenient import number_of, text_of, write
 
 _MOST_TEXT = 2000
+_NO_WORDS: tuple[Any, ...] = (None, "", 0, True, [], {})
 _NO_FIELDS: Mapping[str, Any] = {}
 
 
@@ -17,19 +18,32 @@ def error_in(value: Mapping[str, Any]) -> Any:
     """The error in an event's object; None if it is no error.
 
     Known forms: `{"error": {...}}` (OpenAI and most others), `{"error": "text"}` (Hugging Face,
-    xAI, LM Studio), `{"object": "error", ...}` (vLLM, Mistral), `{"detail": ...}` (FastAPI), and
-    `{"message": ..., "code" or "status": ...}` (gateways).
+    xAI, LM Studio), `{"object": "error", ...}` (vLLM, Mistral), `{"detail": ...}` (FastAPI),
+    `{"base_resp": {"status_code": ..., "status_msg": ...}}` (MiniMax), `{"error_code": ...,
+    "error_msg": ...}` (Qianfan), `{"errors": [...]}` (Cloudflare), and `{"message": ..., "code",
+    "status" or "error": true ...}` (gateways).
     """
-    if value.get("error"):
-        return value["error"]
+    error = value.get("error") or value.get("errors")
+    if error:
+        return _told(error, value)
+    base = value.get("base_resp")
+    if isinstance(base, Mapping) and number_of(base.get("status_code")):
+        return {"message": base.get("status_msg"), "code": base.get("status_code")}
     if value.get("choices"):
         return None
     kind = value.get("type")
     if value.get("object") == "error" or (isinstance(kind, str) and "error" in kind):
         return value
-    if "detail" in value or ("message" in value and ("code" in value or "status" in value)):
+    if "detail" in value or value.get("error_code") or value.get("error_msg"):
         return value
-    return None
+    return value if "message" in value and ("code" in value or "status" in value) else None
+
+
+def _told(error: Any, around: Mapping[str, Any]) -> Any:
+    """The error itself: the first of a list; a mere mark says that it stands around."""
+    if isinstance(error, list):
+        error = error[0]
+    return around if error is True else error
 
 
 def read_failure(
@@ -51,7 +65,7 @@ def read_failure(
     wait = fields.get("retry_after", details.get("retry_after_seconds"))
     return ErrorChunk(
         message=_message(error, details),
-        code=text_of(fields.get("code")) or None,
+        code=text_of(fields.get("code")) or text_of(fields.get("error_code")) or None,
         type=kind,
         status=status,
         retry_after_s=float(wait) if isinstance(wait, int | float) else None,
@@ -63,8 +77,8 @@ def read_failure(
 def _message(error: Any, details: Mapping[str, Any]) -> str:
     words: Any = error
     if isinstance(error, Mapping):
-        keys = ("message", "detail", "msg", "error")
-        words = next((error[key] for key in keys if error.get(key)), error)
+        keys = ("message", "detail", "msg", "error_msg", "error")
+        words = next((error[key] for key in keys if error.get(key) not in _NO_WORDS), error)
     message = words if isinstance(words, str) else write(words).decode("utf-8", "replace")
     # OpenRouter says "Provider returned error" and puts the provider's own words beside it.
     upstream = details.get("raw")

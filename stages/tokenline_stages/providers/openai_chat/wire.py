@@ -42,7 +42,7 @@ def decode(name: str, data: bytes) -> ChatWire:
         chunk = _decode_chunk(data)
     except (msgspec.MsgspecError, ValueError):
         return _recover(name, data)
-    if chunk.choices is not None and not chunk.error and (not name or name != _ERROR_EVENT):
+    if chunk.choices and not chunk.error and (not name or name != _ERROR_EVENT):
         return chunk
     return _classify(name, chunk, lenient.read(data), data)
 
