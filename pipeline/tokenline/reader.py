@@ -72,14 +72,13 @@ class Reader:
 
     def push_nowait(self, batch: AnyBatch) -> bool:
         """Queue a batch for the caller; what nobody will read is dropped."""
-        channel = self.channel
-        if channel.broken or channel.closed:
-            return True
         try:
-            return channel.send_nowait(batch)
+            return self.channel.send_nowait(batch)
         except QueueFullError as error:
             self._on_failure(self, error)
-            return True
+        except (ChannelBrokenError, UsageError):  # broken or closed
+            pass
+        return True
 
     async def push(self, batch: AnyBatch) -> None:
         """Queue a batch for the caller, waiting for room."""

@@ -86,11 +86,15 @@ class BodyParser(Generic[Found, W]):
         for chunk in items:
             data = chunk.data
             left_bytes = self._left_bytes - len(data)
-            if self._head is None and left_bytes >= 0:
-                self._left_bytes = left_bytes
-                self._parse(data, out)
-            else:
+            if self._head is not None or left_bytes < 0:
                 self._parse_carefully(data, out)
+                continue
+            self._left_bytes = left_bytes
+            try:  # `_parse`, spelled out
+                found = self._decoder.feed(data)
+            except StreamError as error:
+                raise self._stopped(error, out) from None
+            self._emit(found, out)
 
     def finish(self, recv_ns: int, out: list[W]) -> None:
         """Parse an item that lacks only its end.
@@ -117,9 +121,13 @@ class BodyParser(Generic[Found, W]):
         try:
             found = self._decoder.feed(data)
         except StreamError as error:
-            self._emit(self._decoder.found, out)
-            raise self._placed(error) from None
+            raise self._stopped(error, out) from None
         self._emit(found, out)
+
+    def _stopped(self, error: StreamError, out: list[W]) -> StreamError:
+        """The decoder refused to go on: what it found before still counts."""
+        self._emit(self._decoder.found, out)
+        return self._placed(error)
 
     def _parse_carefully(self, data: bytes, out: list[W]) -> None:
         """Parse the beginning of the body, or the last bytes that `max_message_bytes` allows."""

@@ -84,12 +84,18 @@ class SseDecoder:
             LimitExceededError: a line is longer than `max_line_bytes`, or the data of an event
                 than `max_event_bytes`. `found` has the events before; feed no more after it.
         """
-        if self._clean and len(data) <= self._short:
-            events = split_events(data, self._names)
+        size = len(data)
+        if self._clean and size <= self._short:
+            events: list[tuple[str, bytes]] | None
+            # One event in one read, without a name: how tokens arrive from most servers.
+            if data.find(LF) == size - 2 and data.startswith(b"data: ") and data[-1] == LF:
+                events = [("", data[6:-2])] if CR not in data else None
+            else:
+                events = split_events(data, self._names)
             if events is not None:
                 self.found = events
                 self._whole = data
-                self._consumed += len(data)
+                self._consumed += size
                 return events
         return self._feed_slowly(data)
 

@@ -44,10 +44,7 @@ def split_events(read: bytes, names: dict[bytes, str]) -> list[tuple[str, bytes]
     else:
         return None
     if read[:6] == b"data: ":
-        body = read[6:last]
-        if LF not in body:
-            return None if CR in body else [("", body)]
-        return _split_unnamed(body, separators)
+        return _split_unnamed(read[6:last], separators)
     if read[:7] == b"event: ":
         return _split_named(read[7:last], separators, names)
     return None
