@@ -674,3 +674,34 @@ def test_a_cut_before_all_content_keeps_the_model() -> None:
     events, error = run([sse({"modelVersion": "g"})])
     assert isinstance(error, StreamCutError)
     assert of(events, MessageStart)[0].model == "g"
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        answer({"text": "a"}) | {"news": {"x": 1}},
+        {"candidates": [answer({"text": "a"})["candidates"][0] | {"news": {"x": 1}}]},
+        answer({"text": "a", "news": {"x": 1}}),
+        answer({"functionCall": {"name": "f"}, "news": {"x": 1}}),
+    ],
+)
+def test_members_that_nothing_reads_are_unknown(chunk: dict[str, Any]) -> None:
+    assert not of(run_chunk(chunk), UnknownEvent)
+    (event,) = of(run_chunk(chunk, context=replace(CONTEXT, pass_unknown=True)), UnknownEvent)
+    assert (event.type, json.loads(event.data)) == ("news", {"x": 1})
+    events, error = run([sse(chunk)], replace(CONTEXT, strict=True))
+    assert isinstance(error, UnknownEventError)
+    assert of(events, TextDelta, ToolCallEnd)
+
+
+def test_text_beside_a_block_is_not_silent() -> None:
+    chunk = answer({"text": "a", "inlineData": {"data": "eA=="}})
+    (event,) = of(run_chunk(chunk, context=replace(CONTEXT, pass_unknown=True)), UnknownEvent)
+    assert event.type == "inlineData"
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_nothing_in_the_vectors_is_unread(name: str) -> None:
+    body = (DATA / name).read_bytes()
+    _, error = run([body], replace(CONTEXT, strict=True))
+    assert not isinstance(error, UnknownEventError)

@@ -41,6 +41,7 @@ from tokenline_stages.wire.items import Comment, Done, Unknown
 
 from . import wire
 from .calls import Calls
+from .unread import unread_of
 from .vocabulary import BLOCK_TYPES, FINISH_REASONS, read_failure, read_usage
 
 _UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
@@ -79,6 +80,7 @@ class GeminiNormalizer:
         self._emission = Emission(context)
         self._limits = context.limits
         self._pass_unknown = context.pass_unknown
+        self._is_watchful = context.pass_unknown or context.strict
         self._provider = provider
         self._candidates: dict[int, _Candidate] = {}
         self._blocked: str | None = None
@@ -149,6 +151,9 @@ class GeminiNormalizer:
         if usage and usage != self._usage:
             self._usage = usage
             emission.usage(read_usage(usage))
+        if self._is_watchful:
+            for name, data in unread_of(chunk):
+                emission.skip(name, data)
 
     def _begin(self, chunk: wire.Chunk) -> None:
         """Start the message; without an id only once there is something to tell."""

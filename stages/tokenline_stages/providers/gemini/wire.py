@@ -107,7 +107,7 @@ _chunk = msgspec.json.Decoder(Chunk)
 _array = msgspec.json.Decoder(tuple[Raw, ...])
 _details = msgspec.json.Decoder(tuple[ErrorDetail, ...])
 _members = msgspec.json.Decoder(dict[str, Raw])
-_BESIDE_CONTENT = frozenset(
+BESIDE_CONTENT = frozenset(
     {"thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"}
 )
 _NO_CONTENT = (frozenset({b"null"}), frozenset({b"null", b'""'}))
@@ -200,7 +200,7 @@ def read_part(raw: Raw) -> RawPart:
     data = bytes(raw)
     for key, value in _read(_members, data).items():
         content = bytes(value)
-        if key in _BESIDE_CONTENT or content in _NO_CONTENT[key == "text"]:
+        if key in BESIDE_CONTENT or content in _NO_CONTENT[key == "text"]:
             continue
         call_id = _read(_call_id, content).id if content[:1] == b"{" else None
         return RawPart(key, data, call_id if isinstance(call_id, str) else None)
