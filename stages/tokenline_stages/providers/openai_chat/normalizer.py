@@ -110,7 +110,7 @@ class ChatNormalizer:
                     delta = choice.delta
                     # Nothing but text, reasoning or arguments: nearly every chunk.
                     if (
-                        choice.index == index
+                        (number := choice.index) == index
                         and delta is not None
                         and choice.finish_reason is None
                         and delta.reasoning_details is None
@@ -144,7 +144,7 @@ class ChatNormalizer:
                             if event is ReasoningDelta:
                                 text, other = other, text
                             if text and not other and event is not None and type(text) is str:
-                                append(event(seq, recv_ns, message_id, part, text, choice.index))
+                                append(event(seq, recv_ns, message_id, part, text, number))
                                 seq += 1
                                 continue
             emission.seq = seq
