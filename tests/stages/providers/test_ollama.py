@@ -38,9 +38,11 @@ from tokenline.options import Limits
 from tokenline.result import BlockPart, Result
 from tokenline.stage import RawChunk, StepContext
 from tokenline_stages.accumulator import Accumulator
+from tokenline_stages.conformance.playing import play
 from tokenline_stages.parser import NdjsonParser
 from tokenline_stages.providers.ollama import OllamaNormalizer, decode, wire
 from tokenline_stages.providers.ollama.normalizer import FINISH_REASONS
+from tokenline_stages.providers.registry import provider
 
 DATA = Path(__file__).parents[2] / "data" / "ollama"
 CONTEXT = StepContext(message_id="m1")
@@ -405,3 +407,19 @@ def test_recordings(corpus_dir: Path, subtests: Any) -> None:
             assert run(body[i : i + 1] for i in range(len(body)))[0] == events
             places = [seeded.randrange(len(body)) for _ in range(20)]
             assert run(split(body, places))[0] == events
+
+
+@pytest.mark.parametrize("at", ["line", "message"])
+def test_members_that_nothing_reads_are_unknown(at: str) -> None:
+    news = {"news": {"x": 1}}
+    message = {"role": "assistant", "content": "Hi", **(news if at == "message" else {})}
+    line = {"model": "m", "created_at": "now", "message": message, "done": True}
+    body = json.dumps(line | (news if at == "line" else {})).encode() + b"\n"
+    api = provider("ollama-native").api_named("ollama.chat")
+    assert not any(type(event) is UnknownEvent for event in play(api, [body], CONTEXT).events)
+    reading = play(api, [body], replace(CONTEXT, pass_unknown=True))
+    (event,) = [event for event in reading.events if type(event) is UnknownEvent]
+    assert (event.type, json.loads(event.data)) == ("news", {"x": 1})
+    reading = play(api, [body], replace(CONTEXT, strict=True))
+    assert isinstance(reading.error, UnknownEventError)
+    assert reading.result.text == "Hi"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from tokenline.source import Source
+from tokenline.stage import RawChunk, StageSpec, StepContext
 from tokenline_stages.normalizer import normalizer
-from tokenline_stages.parser import ndjson_parser
+from tokenline_stages.parser import NdjsonParser
 from tokenline_stages.providers.registry import Access, Api, has
 
 from .normalizer import OllamaNormalizer
-from .wire import Item, decode
+from .wire import Item, decode, decode_all
 
 
 def chat_api() -> Api:
@@ -32,8 +33,18 @@ def _api(name: str, field: str) -> Api:
     return Api(
         name=name,
         source=source,
-        parser=lambda: ndjson_parser(Item, decode, "ollama"),
+        parser=_parser,
         normalizer=lambda: normalizer(Item, OllamaNormalizer),
         accepts=has(field),
         payload=f"`{field}`",
     )
+
+
+def _parser() -> StageSpec:
+    return StageSpec("parser", RawChunk, Item, _open_parser)
+
+
+def _open_parser(context: StepContext) -> NdjsonParser[Item]:
+    """Only runs that ask for unknown input pay for looking for it."""
+    asks = context.strict or context.pass_unknown
+    return NdjsonParser(decode_all if asks else decode, context, "ollama")

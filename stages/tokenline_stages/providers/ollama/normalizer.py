@@ -110,6 +110,8 @@ class OllamaNormalizer:
                 self._rest(line.tool_calls, "image", line.image)
         if line.logprobs and bytes(line.logprobs) not in _NOTHING:
             emission.emit(Logprobs, bytes(line.logprobs))
+        for name, data in line.unread:
+            emission.skip(name, data)
         if line.done:
             self._end(line)
 

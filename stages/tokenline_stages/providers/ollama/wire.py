@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from tokenline.errors import LimitExceededError, MalformedStreamError
 from tokenline_stages.wire.items import Unknown
+from tokenline_stages.wire.unread import unread_members
 
 
 class Function(msgspec.Struct, frozen=True, gc=False):
@@ -61,11 +62,26 @@ class Line(Statistics, frozen=True, gc=False):
     image: Raw = Raw()
     logprobs: Raw = Raw()
     error: Any = None
+    unread: tuple[tuple[str, bytes], ...] = msgspec.field(name="//", default=())  # no line's name
 
 
 Item = Line | Unknown
 
+
+class _HasMessage(msgspec.Struct, frozen=True, gc=False):
+    message: Raw = Raw()
+
+
 _T = TypeVar("_T")
+_LINE = frozenset(Line.__struct_encode_fields__) | {
+    "completed",
+    "created_at",
+    "remote_host",
+    "remote_model",
+    "total",
+}
+_MESSAGE = frozenset(Message.__struct_encode_fields__) | {"role", "tool_name"}
+_message = msgspec.json.Decoder(_HasMessage)
 _line = msgspec.json.Decoder(Line)
 _text = msgspec.json.Decoder(str)
 _members = msgspec.json.Decoder(dict[str, Raw])
@@ -92,6 +108,16 @@ def decode(name: str, line: bytes) -> Item:
     ):
         members: dict[str, Raw] = _read(_members, line)
         return Unknown(next(iter(members), name or "line"), line)
+    return item
+
+
+def decode_all(name: str, line: bytes) -> Item:
+    """As `decode`; `unread` of the line has the members that nothing else reads, as sent."""
+    item = decode(name, line)
+    if isinstance(item, Line):
+        message = _message.decode(line).message
+        found = (*unread_members(line, _LINE), *unread_members(message, _MESSAGE))
+        msgspec.structs.force_setattr(item, "unread", found)
     return item
 
 
