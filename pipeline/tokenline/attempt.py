@@ -10,7 +10,6 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, cast
 
 from .actor import Actor, ActorSetup, ActorSpec, Inlet, StageStats, name_stage, open_step
@@ -302,8 +301,8 @@ class Attempt:
         run = contextvars.copy_context().run
         self._turn = loop.create_future()
         self._begin_wait()
-        on_data: Callable[[bytes], bool] = partial(run, self._take_pushed)
-        stream.attach(on_data, self._pushed_all)
+        take = self._take_pushed
+        stream.attach(lambda data: run(take, data), self._pushed_all)
         while not await self._turn:
             self._turn = loop.create_future()
             if self._blocked_batch is not None:
