@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import gzip
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,8 @@ from tokenline_stages.http.failures import client_failure
 from tokenline_stages.http.openai_sdk import openai_source
 from tokenline_stages.http.openai_server import OpenAIServer
 from tokenline_stages.http.proxies import find_proxy
-from tokenline_stages.providers.registry import Access
+from tokenline_stages.http.tls import _make
+from tokenline_stages.providers.registry import Access, provider
 from tokenline_stages.source import SdkSource
 
 from .http.servers import Server, always, read_request
@@ -186,6 +189,29 @@ asyncio.run(main())
 assert [places[name] for name in heavy] == [False] * 3, places
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("make", ["direct", "sdk"])
+async def test_set_up_is_no_time_of_the_provider(
+    make: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside: list[bool] = []
+    load = ssl.create_default_context
+
+    def watched() -> ssl.SSLContext:
+        beside.append(threading.current_thread() is not threading.main_thread())
+        return load()
+
+    monkeypatch.setattr("tokenline_stages.http.tls.ssl.create_default_context", watched)
+    _make.cache_clear()
+    access = Access(KEY, "https://127.0.0.1:9/v1", direct=make == "direct")
+    source = provider("openai").api_for(CHAT).source(access)
+    await source.prepare()
+    assert beside == [True]
+    with pytest.raises(ConnectError):
+        await source.open(Request(CHAT))
+    assert len(beside) == 1
+    await source.aclose()
 
 
 # --- answers -------------------------------------------------------------------------------
