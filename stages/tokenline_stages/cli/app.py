@@ -51,7 +51,7 @@ def cli() -> None:
     """Stream LLM responses and see where every millisecond to the first token went."""
 
 
-def main(args: list[str] | None = None) -> None:
+def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line; exits with 0, 1 (stream failed), 2 (bad use) or 130 (interrupted)."""
     try:
         # Not standalone: click would print a page for bad use, and exit with 1 after Ctrl-C.
@@ -64,8 +64,7 @@ def main(args: list[str] | None = None) -> None:
         _stop(f"{error.format_message()}{_help_of(error)}", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
-    if isinstance(code, int) and code:
-        sys.exit(code)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _stop(words: str, code: int) -> NoReturn:
