@@ -1,6 +1,6 @@
 """tokenline bench beside AIPerf and GuideLLM on the same servers: do they agree, what do they cost?
 
-    python -m benchmarks.cross_check [--folder PATH] [--rounds 3] [--cost]
+    python -m benchmarks.cross_check [--folder PATH] [--rounds 3] [--cost 1]
 
 Installs the two tools into virtual environments of their own in FOLDER, by uv (GuideLLM needs
 torch: some 5 GB, 1 GB where torch is there for the CPU only). Servers: GuideLLM's mock server with
@@ -11,6 +11,9 @@ only adds to it.
 Agreement: within 3 ms or 2 %. Where definitions differ, the same one is taken from all three: one
 mean time per token a request after the first (our TPOT; AIPerf's and GuideLLM's inter-token
 latency), end to end up to the last token (GuideLLM: the end of the response).
+
+llama.cpp is asked one long request at a time: it shares its processors with the tools, and what a
+tool uses of them makes the server slower.
 
 `--cost` adds, at 1, 10, 50 and 100 streams against tokenline's simulator: how much a tool's TTFT
 is above the server's own account, and CPU time per content event (start-up, taken from a run of
@@ -152,9 +155,9 @@ def cost_table(rows: list[dict[str, Any]]) -> Table:
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(".load-tools"))
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--requests", default=20, show_default=True)
-@click.option("--cost", is_flag=True, help="Measure what the tools themselves cost, too.")
+@click.option("--cost", "cost_rounds", default=0, help="Rounds of measuring the tools' own cost.")
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write all figures here.")
-def main(folder: Path, rounds: int, requests: int, cost: bool, path: Path | None) -> None:
+def main(folder: Path, rounds: int, requests: int, cost_rounds: int, path: Path | None) -> None:
     """Run tokenline bench, AIPerf and GuideLLM against the same servers and compare."""
     folder = folder.resolve()
     folder.mkdir(exist_ok=True)
@@ -169,11 +172,12 @@ def main(folder: Path, rounds: int, requests: int, cost: bool, path: Path | None
     with guidellm.mock_server(200, 20, 32, folder) as url:
         found["mock"] = take_turns(tools, {**job, "url": url, "model": "mock"}, rounds)
     console.print(agreement_table("mock server, TTFT 200 ms, 20 ms a token", found["mock"]))
+    alone = {"concurrency": 1, "requests": requests, "warmup": 1, "tokens": 512}
     with llamacpp_server(folder) as url:
-        found["llama.cpp"] = take_turns(tools, {**job, "url": url, "model": "tiny"}, rounds)
+        found["llama.cpp"] = take_turns(tools, {**alone, "url": url, "model": "tiny"}, rounds)
     console.print(agreement_table("llama.cpp, tiny random model", found["llama.cpp"]))
-    if cost:
-        found["cost"] = cost_rows(tools, rounds)
+    if cost_rounds:
+        found["cost"] = cost_rows(tools, cost_rounds)
         console.print(cost_table(found["cost"]))
     if path is not None:
         path.write_bytes(msgspec.json.encode(found, enc_hook=asdict))
