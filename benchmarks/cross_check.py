@@ -105,7 +105,7 @@ def cost_rows(tools: list[LoadTool], rounds: int) -> list[dict[str, Any]]:
     """TTFT above the server's account and CPU per event, for each tool and number of streams."""
     rows = []
     with SimulatorProcess(COST_PLAN) as simulator:
-        base = {"url": simulator.url, "model": "m", "tokens": COST_PLAN.tokens}
+        base = {"url": simulator.url, "model": "m", "prompt_tokens": 32, "tokens": COST_PLAN.tokens}
         for tool in tools:
             start = take_turns([tool], {**base, "concurrency": 1, "requests": 2, "warmup": 1}, 1)
             start_s = start[tool.name][0].cpu_s
@@ -167,12 +167,18 @@ def main(folder: Path, rounds: int, requests: int, cost_rounds: int, path: Path 
     for tool in tools:
         console.print(f"{tool.name}: making ready")
         tool.install()
-    job = {"concurrency": 2, "requests": requests, "warmup": 2, "tokens": 32}
+    job = {"concurrency": 2, "requests": requests, "warmup": 2, "prompt_tokens": 32, "tokens": 32}
     found: dict[str, Any] = {}
     with guidellm.mock_server(200, 20, 32, folder) as url:
         found["mock"] = take_turns(tools, {**job, "url": url, "model": "mock"}, rounds)
     console.print(agreement_table("mock server, TTFT 200 ms, 20 ms a token", found["mock"]))
-    alone = {"concurrency": 1, "requests": requests, "warmup": 1, "tokens": 512}
+    alone = {
+        "concurrency": 1,
+        "requests": requests,
+        "warmup": 1,
+        "prompt_tokens": 32,
+        "tokens": 512,
+    }
     with llamacpp_server(folder) as url:
         found["llama.cpp"] = take_turns(tools, {**alone, "url": url, "model": "tiny"}, rounds)
     console.print(agreement_table("llama.cpp, tiny random model", found["llama.cpp"]))

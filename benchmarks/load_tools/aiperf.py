@@ -36,10 +36,10 @@ class AIPerf:
             *("--endpoint-type", "chat", "--streaming", "--ui", "none"),
             *("--concurrency", str(job.concurrency), "--request-count", str(job.requests)),
             *("--warmup-request-count", str(job.warmup)),
-            *("--synthetic-input-tokens-mean", str(job.tokens)),
+            *("--synthetic-input-tokens-mean", str(job.prompt_tokens)),
             *("--output-tokens-mean", str(job.tokens), "--use-server-token-count"),
             *("--tokenizer", str(self._tokenizer), "--no-gpu-telemetry", "--no-server-metrics"),
-            *("--artifact-dir", str(output)),
+            *("--extra-inputs", "ignore_eos:true", "--artifact-dir", str(output)),
         ]
         cpu_s, wall_s = run_measured(command, clean_environment(), job.folder / "aiperf.log")
         found = msgspec.json.decode((output / "profile_export_aiperf.json").read_bytes())

@@ -20,7 +20,8 @@ class Job:
         concurrency: requests under way.
         requests: to be measured.
         warmup: requests before.
-        tokens: length of prompts and answers.
+        prompt_tokens: length of prompts, as the tool makes them.
+        tokens: length of answers; servers are told not to end them earlier (`ignore_eos`).
         folder: for what the tool writes.
     """
 
@@ -29,6 +30,7 @@ class Job:
     concurrency: int
     requests: int
     warmup: int
+    prompt_tokens: int
     tokens: int
     folder: Path
 

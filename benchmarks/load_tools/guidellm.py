@@ -40,7 +40,7 @@ class GuideLLM:
     def run(self, job: Job) -> Figures:
         """See `LoadTool.run`; warm-up requests are a part of its own run."""
         path = job.folder / "guidellm.json"
-        data = f"kind=synthetic_text,prompt_tokens={job.tokens},output_tokens={job.tokens}"
+        data = f"kind=synthetic_text,prompt_tokens={job.prompt_tokens},output_tokens={job.tokens}"
         command = [
             *(self._environment.command, "run"),
             *("--backend", f"kind=openai_http,target={job.url},model={job.model}"),

@@ -28,9 +28,9 @@ class TokenlineBench:
             *("--no-calibrate", "--no-check", "--provider", "openai"),
             *("--base-url", f"{job.url}/v1", "--model", job.model),
             *("--concurrency", str(job.concurrency), "--requests", str(job.requests)),
-            *("--warmup", str(job.warmup), "--prompt-tokens", str(job.tokens)),
+            *("--warmup", str(job.warmup), "--prompt-tokens", str(job.prompt_tokens)),
             *("--output-tokens", str(job.tokens), "--json", str(path)),
-            *("--body", f'{{"max_tokens": {job.tokens}}}'),
+            *("--body", f'{{"max_tokens": {job.tokens}, "ignore_eos": true}}'),
         ]
         environment = {**clean_environment(), "OPENAI_API_KEY": "none"}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
