@@ -42,13 +42,26 @@ _NAMES = frozenset(
         "passwd",
         "passphrase",
         "privatekey",
+        "credential",
         "credentials",
+        "bearer",
+        "pwd",
+        "connectionstring",
         "cookie",
         "setcookie",
         "signingkey",
     ]
 )
 _ENDINGS = (
+    # Not every `..._token`: `eos_token` and `pad_token` are pieces of text.
+    "apitoken",
+    "authorizationtoken",
+    "bottoken",
+    "githubtoken",
+    "hftoken",
+    "oauthtoken",
+    "servicetoken",
+    "authkey",
     "apikey",
     "secret",
     "secretkey",
@@ -63,6 +76,15 @@ _ENDINGS = (
     "privatekey",
 )
 
+_HEADER_MAPS = frozenset({"headers", "extraheaders", "defaultheaders", "httpheaders"})
+_HARMLESS_HEADERS = frozenset(
+    {
+        *("accept", "acceptencoding", "acceptlanguage", "contenttype", "contentlength", "host"),
+        *("useragent", "connection", "anthropicversion", "anthropicbeta", "openaibeta"),
+        *("xtokenlineplan", "xtokenlinerecording", "traceparent", "tracestate"),
+    }
+)
+
 _SECRET = r"(?P<secret>%s)"
 _NOT_IN_WORD = r"(?<![A-Za-z0-9])"
 
@@ -75,7 +97,7 @@ def _token(lead: str, least_chars: int, chars: str = r"[\w-]") -> re.Pattern[str
 
 _NAMED = re.compile(
     # name, separator, scheme; in JSON that stands inside a string the quotes are escaped
-    r"""[\w-]*\\*["']?\s*[:=]\s*\\*["']?(?:(?:bearer|basic)\s+)?+"""
+    r"""[\w-]*\\*["']?\s*[:=]\s*\\*["']?(?:(?:bearer|basic|token|apikey|key)\s+)?+"""
     r"""(?P<secret>(?!\[)[^\s"'\\,;&{}<>]{6,})""",
     re.IGNORECASE,
 )
@@ -95,7 +117,7 @@ _SHAPES: tuple[tuple[str, tuple[_Shape, ...]], ...] = (
             *((name, _NAMED) for name in _NAMES_IN_TEXT),
             ("?key=", re.compile(r"\?" + _AFTER_KEY.pattern)),
             ("&key=", re.compile("&" + _AFTER_KEY.pattern)),
-            ("://", re.compile(r"://[^/\s:@]{1,64}:(?P<secret>[^/\s@]+)@")),
+            ("://", re.compile(r"://[^/\s:@]{0,64}:(?P<secret>[^/\s]+)@")),
         ),
     ),
     (
@@ -149,8 +171,33 @@ step holds the interpreter for long.
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether what goes under this name (of a header, a field ...) is a secret."""
-    plain = name.lower().replace("-", "").replace("_", "").replace(" ", "")
+    plain = _plain(name)
     return plain in _NAMES or plain.endswith(_ENDINGS)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "").replace(" ", "")
+
+
+@lru_cache(maxsize=1024)
+def is_header_map(name: str) -> bool:
+    """Whether what goes under this name are HTTP headers, whose values are kept nowhere."""
+    return _plain(name) in _HEADER_MAPS
+
+
+def header_values(headers: Any) -> Iterator[str]:
+    """The values of headers in any of their forms that could be secret.
+
+    A mapping, pairs of name and value, or objects with `name` and `value`.
+    """
+    pairs: Iterable[Any] = headers.items() if isinstance(headers, Mapping) else headers
+    for pair in pairs if isinstance(pairs, Iterable) and not isinstance(pairs, str) else ():
+        if isinstance(pair, Mapping):
+            pair = (pair.get("name", pair.get("key", "")), pair.get("value"))
+        if isinstance(pair, (tuple, list)) and len(pair) == 2:
+            name, value = pair
+            if isinstance(value, str) and _plain(str(name)) not in _HARMLESS_HEADERS:
+                yield value
 
 
 def hide_shapes(text: str) -> str:
@@ -199,6 +246,7 @@ def secret_values(data: Any, is_secret: Callable[[str], bool] = is_secret_name) 
     """The strings that stand under secret names in JSON-like data or headers.
 
     Only texts right under the name count: a schema under `properties: {password: ...}` is none.
+    Under `headers` and the like every value counts, but for names known to be harmless.
     """
     found: set[str] = set()
     level = [data]
@@ -207,19 +255,31 @@ def secret_values(data: Any, is_secret: Callable[[str], bool] = is_secret_name) 
         for item in level:
             if isinstance(item, (dict, Mapping)):
                 for name, value in item.items():
-                    kind = type(value)
-                    if kind is dict or kind is list:
-                        inner.append(value)
-                    elif kind is str and isinstance(name, str) and is_secret(name):
-                        found.update(_forms(value))
-                    elif isinstance(value, (tuple, Mapping)):
-                        inner.append(value)
+                    _take_member(name, value, is_secret, found, inner)
             elif isinstance(item, (list, tuple)):
                 inner += [each for each in item if type(each) is not str]
         if not inner:
             break
         level = inner
     return found
+
+
+def _take_member(
+    name: Any,
+    value: Any,
+    is_secret: Callable[[str], bool],
+    found: set[str],
+    inner: list[Any],
+) -> None:
+    if type(value) is str:
+        if isinstance(name, str) and is_secret(name):
+            found.update(_forms(value))
+        return
+    if isinstance(value, (dict, list, tuple, Mapping)):
+        inner.append(value)
+        if isinstance(name, str) and is_header_map(name):
+            for text in header_values(value):
+                found.update(_forms(text))
 
 
 def _forms(value: str) -> Iterator[str]:

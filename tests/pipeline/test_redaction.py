@@ -116,7 +116,7 @@ def test_hiding_twice_changes_nothing_more(text: str) -> None:
 
 def test_values_under_secret_names() -> None:
     data = {
-        "headers": {"Authorization": f"Bearer {PLAIN_KEY}", "x-request": "visible"},
+        "headers": {"Authorization": f"Bearer {PLAIN_KEY}", "accept": "visible"},
         "tools": [{"api_key": "another-one", "parameters": {"password": {"type": "string"}}}],
         "password": "short",
     }
@@ -186,3 +186,42 @@ async def test_logs_of_failing_branches_do_not_show_it_either(
             await run.result()
     assert "branch saw" in caplog.text
     assert PLAIN_KEY not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "name", ["authorization_token", "X-Api-Token", "github_token", "x-auth-key", "pwd", "bearer"]
+)
+def test_further_names_of_secrets(name: str) -> None:
+    assert is_secret_name(name)
+    assert secret_values({"mcp": [{name: "mcptok-Plainvalue"}]}) == {"mcptok-Plainvalue"}
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "tokens", "token", "total_tokens", "tokenizer"])
+def test_names_of_counts_are_none(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Mine": "Plain123456", "Accept": "text/plain"},
+        [["X-Mine", "Plain123456"]],
+        [{"name": "X-Mine", "value": "Plain123456"}],
+    ],
+)
+@pytest.mark.parametrize("name", ["headers", "Headers", "extra_headers", "default-headers"])
+def test_header_values_are_secret_whatever_their_name(name: str, headers: object) -> None:
+    assert secret_values({name: headers}) == {"Plain123456"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Token abcdef1234567890",
+        "authorization: ApiKey abcdef1234567890",
+        "redis://:abcdef1234567890@h/0",
+        "postgresql://u:p@abcdef1234567890@h/db",
+    ],
+)
+def test_further_shapes(text: str) -> None:
+    assert "abcdef1234567890" not in hide_shapes(text)

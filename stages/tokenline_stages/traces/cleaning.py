@@ -16,11 +16,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tokenline.json_args import pair_surrogates
-from tokenline.redaction import MARK, hide_shapes, hide_values, is_secret_name, secret_values
+from tokenline.redaction import (
+    MARK,
+    hide_shapes,
+    hide_values,
+    is_header_map,
+    is_secret_name,
+    secret_values,
+)
 
 MAX_DEPTH = 100
 
-_HEADERS = frozenset({"headers", "extra_headers", "default_headers", "http_headers"})
 _PROPERTIES = frozenset({"properties", "patternProperties", "$defs", "definitions"})
 _SHORTEST_CHARS = 10
 """No shape of a secret fits into a shorter text."""
@@ -137,9 +143,9 @@ class Cleaning:
                 self._name(str(key)): self._property(str(key), inner, depth)
                 for key, inner in value.items()
             }
-        if name in _HEADERS and isinstance(value, Mapping):
+        if is_header_map(name) and isinstance(value, (Mapping, list, tuple)):
             self.redacted += len(value)
-            return dict.fromkeys(map(str, value), MARK)
+            return dict.fromkeys(map(str, value), MARK) if isinstance(value, Mapping) else MARK
         if value is None or isinstance(value, bool) or not self._rules.is_secret(name):
             return self.clean(value, depth)
         self.redacted += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -64,7 +65,8 @@ def read_moment(text: str, now: datetime | None = None) -> datetime:
     ago = _AGO.fullmatch(text)
     if ago is not None:
         seconds = float(ago[1]) * _UNITS[ago[2]]
-        return (now or datetime.now(UTC)) - timedelta(seconds=seconds)
+        with suppress(OverflowError):
+            return (now or datetime.now(UTC)) - timedelta(seconds=seconds)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -189,14 +189,17 @@ class SinkActor:
             self._drop("rejected", error.count)
             self._written += len(batch) - error.count
             return True
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # ours: the store is closing; else it is the sink's own
             self._note(error)
             await self._close_sink()
             return False
         self._written += len(batch)
         return True
 
-    def _note(self, error: Exception) -> None:
+    def _note(self, error: BaseException) -> None:
         first = not self._last_error
         lines = str(error).splitlines() or [""]
         text = f"{type(error).__name__}: {lines[0]}" if lines[0] else type(error).__name__
