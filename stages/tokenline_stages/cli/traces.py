@@ -63,7 +63,9 @@ def _print_json(records: list[TraceRecord]) -> None:
 @click.option("--until", default=None, metavar="TIME", help="Before then.")
 @click.option("--slow", default=None, type=float, metavar="S", help="Time to first token above S.")
 @click.option("--run", "run_id", default=None, metavar="ID", help="Only of this run_id.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1_000_000), help="Most.")
+@click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(1, 1_000_000), help="Most."
+)
 @click.option("--json", "as_json", is_flag=True, help="Whole records, one JSON object a line.")
 def command(
     store: str,
