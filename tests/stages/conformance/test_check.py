@@ -34,7 +34,7 @@ def test_any_name_can_be_read_over_http(write: Write, name: str) -> None:
 
 @pytest.mark.parametrize("api", ["gemini", "anthropic.vertex"])
 def test_a_model_that_nobody_states_is_no_obstacle(write: Write, api: str) -> None:
-    folder, name, payload = {
+    folder, name, payload: dict[str, Any] = {
         "gemini": ("gemini", "two_calls", {"contents": []}),
         "anthropic.vertex": ("anthropic", "full_turn", {"messages": []}),
     }[api]
