@@ -34,10 +34,11 @@ def test_any_name_can_be_read_over_http(write: Write, name: str) -> None:
 
 @pytest.mark.parametrize("api", ["gemini", "anthropic.vertex"])
 def test_a_model_that_nobody_states_is_no_obstacle(write: Write, api: str) -> None:
-    folder, name, payload: dict[str, Any] = {
+    known: dict[str, tuple[str, str, dict[str, Any]]] = {
         "gemini": ("gemini", "two_calls", {"contents": []}),
         "anthropic.vertex": ("anthropic", "full_turn", {"messages": []}),
-    }[api]
+    }
+    folder, name, payload = known[api]
     body = (DATA / folder / f"{name}.sse").read_bytes()
     request = {"json": payload}
     recording = write(name, api, body=body, expected={}, request=request)
