@@ -7,6 +7,7 @@ variants. Its per-chunk objects stay off the path: the open response is read as 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ from .http.tls import default_context
 
 if TYPE_CHECKING:
     import httpx2
+
+_importing = threading.Lock()
 
 SendRequest = Callable[[Any, Request], Awaitable["httpx2.Response"]]
 """Sends a request with an SDK client; gives the open response."""
@@ -110,12 +113,14 @@ class SdkSource:
         return self._client if self._client is not None else await self._clients.get()
 
     def _load(self) -> None:
-        for name in HTTP_MODULES:
-            import_module(name)
-        if self._client is None:
-            for name in self._modules:
+        # Two threads that import one SDK at once see it half made.
+        with _importing:
+            for name in HTTP_MODULES:
                 import_module(name)
-            default_context()
+            if self._client is None:
+                for name in self._modules:
+                    import_module(name)
+                default_context()
         self._loaded = True
 
     async def _check_is_stream(self, answer: ByteStream) -> None:

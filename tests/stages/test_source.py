@@ -387,3 +387,32 @@ def test_failures_of_clients_of_every_kind() -> None:
     assert type(error) is ConnectError
     assert not error.retryable
     assert "out of order here" in str(error)
+
+
+COLD_START = """
+import asyncio
+from tokenline.telemetry.hook import NoTelemetry
+from tokenline_stages import connect
+
+AWS = {"aws_region": "r", "aws_access_key": "k", "aws_secret_key": "s"}
+DEAD = {"base_url": "http://127.0.0.1:9", "telemetry": NoTelemetry()}
+
+async def main():
+    connections = [
+        connect("anthropic", api_key="x", direct=False, **DEAD),
+        connect("bedrock", client_options=AWS, **DEAD),
+        connect("openai", api_key="x", direct=False, **DEAD),
+    ]
+    sources = [connection.pipeline().source for connection in connections]
+    await asyncio.gather(*(source.prepare() for source in sources for _ in range(3)))
+    for connection in connections:
+        await connection.aclose()
+
+asyncio.run(main())
+"""
+
+
+def test_first_requests_of_several_sdks_at_once() -> None:
+    """Threads that import one SDK at the same time would see it half made."""
+    done = subprocess.run([sys.executable, "-c", COLD_START], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()[-800:]
