@@ -26,7 +26,7 @@ _logger = logging.getLogger(__name__)
 
 Work = Iterator[object]
 
-_SLICE_NS = 60_000
+_SLICE_NS = 150_000
 _EXIT_TIMEOUT_S = 2.0
 _DONE = object()
 

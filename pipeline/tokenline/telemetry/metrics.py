@@ -66,10 +66,10 @@ class Instruments:
         self._processing = _histogram(meter, names.M_STAGE_PROCESSING)
         self._queue_wait = _histogram(meter, names.M_STAGE_QUEUE_WAIT)
         self._blocked = _histogram(meter, names.M_STAGE_BLOCKED)
-        self._items = _StageTotal(meter, names.M_STAGE_ITEMS)
-        self._dropped = _StageTotal(meter, names.M_STAGE_DROPPED)
-        self._errors = _StageTotal(meter, names.M_STAGE_ERRORS)
-        self._completed = _counter(meter, names.M_STREAMS_COMPLETED)
+        self._items = _Total(meter, names.M_STAGE_ITEMS)
+        self._dropped = _Total(meter, names.M_STAGE_DROPPED)
+        self._errors = _Total(meter, names.M_STAGE_ERRORS)
+        self._completed = _Total(meter, names.M_STREAMS_COMPLETED)
         self._observe(meter)
 
     def _observe(self, meter: Meter) -> None:
@@ -122,7 +122,8 @@ class Instruments:
     def record(self, report: Report, stage_metrics: bool) -> Iterator[None]:
         """Record a run, one measurement a step."""
         yield from self._genai.record(report)
-        attributes, context = report.attributes, report.context
+        attributes, context = report.own_attributes, report.context
+        self._completed.add((*attributes.items(), (names.OUTCOME, report.outcome.value)))
         for name, stamp in report.times:
             histogram = self._times.get(name)
             seconds = report.timings.since_request_s(stamp)
@@ -133,17 +134,16 @@ class Instruments:
             yield self._gap_max.record(report.gaps.max_ns / _NS, attributes, context)
         if report.loop_lag is not None:
             yield self._loop_blocked.record(report.loop_lag.blocked_ns / _NS, None, context)
-        outcome = {**attributes, names.OUTCOME: report.outcome.value}
-        yield self._completed.add(1, outcome, context)
         if stage_metrics:
             for stage in report.stages:
                 yield from self._record_stage(stage, context)
 
     def _record_stage(self, stage: StageRecord, context: Context | None) -> Iterator[None]:
         attributes = {names.STAGE_NAME: stage.name}
-        self._items.add(stage.name, stage.items_in or stage.items_out)
-        self._dropped.add(stage.name, stage.dropped_items)
-        self._errors.add(stage.name, stage.errors)
+        key = tuple(attributes.items())
+        self._items.add(key, stage.items_in or stage.items_out)
+        self._dropped.add(key, stage.dropped_items)
+        self._errors.add(key, stage.errors)
         if stage.capacity_items:
             deepest = max(self._depths.get(stage.name, 0), stage.high_water_items)
             self._depths[stage.name] = deepest
@@ -155,22 +155,21 @@ class Instruments:
             yield self._blocked.record(stage.blocked_ns / _NS, attributes, context)
 
 
-class _StageTotal:
-    """A counter by stage that costs an addition; only the emitter adds, so none is lost."""
+class _Total:
+    """A counter that costs an addition; only the emitter adds, so none is lost."""
 
     def __init__(self, meter: Meter, metric: Metric) -> None:
-        self._totals: dict[str, int] = {}
+        self._totals: dict[tuple[tuple[str, str], ...], int] = {}
         meter.create_observable_counter(
             metric.name, [self._observe], metric.unit, metric.description
         )
 
-    def add(self, stage: str, amount: int) -> None:
-        self._totals[stage] = self._totals.get(stage, 0) + amount
+    def add(self, attributes: tuple[tuple[str, str], ...], amount: int = 1) -> None:
+        self._totals[attributes] = self._totals.get(attributes, 0) + amount
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
         return [
-            Observation(total, {names.STAGE_NAME: stage})
-            for stage, total in list(self._totals.items())
+            Observation(total, dict(attributes)) for attributes, total in list(self._totals.items())
         ]
 
 

@@ -28,6 +28,8 @@ class Report:
         context: the request span is current in it; None without tracing.
         wall_offset_ns: wall-clock time minus monotonic time.
         attributes: the convention's attributes of the run's metrics.
+        own_attributes: those of our own: a measurement with six attributes costs half as much
+            again as one with two.
         duration_s: duration of the request span.
         outcome: how it ended.
         error_type: `error.type`; None for no error.
@@ -44,6 +46,7 @@ class Report:
     context: Context | None
     wall_offset_ns: int
     attributes: Mapping[str, str | int]
+    own_attributes: Mapping[str, str]
     duration_s: float
     outcome: Outcome
     error_type: str | None
@@ -71,10 +74,14 @@ def report_of(record: RunRecord, context: Context | None) -> Report:
     """The report of a finished run."""
     timings = record.timings
     failed_stage = getattr(record.error, "stage", None)
+    own_attributes = {names.PROVIDER_NAME: answering_provider(record)}
+    if record.info.model is not None:
+        own_attributes[names.REQUEST_MODEL] = record.info.model
     return Report(
         context=context,
         wall_offset_ns=record.info.wall_ns(0),
         attributes=metric_attributes(record),
+        own_attributes=own_attributes,
         duration_s=(timings.ended_ns - timings.started_ns) / 1e9,
         outcome=record.outcome,
         error_type=error_type(record),

@@ -25,6 +25,7 @@ REQUEST = {
     "server.address": "127.0.0.1",
     "server.port": 8080,
 }
+OWN = {"gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-test"}
 LATENCY = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 
 
@@ -90,7 +91,7 @@ def test_request_metrics(memory: MemoryFactory) -> None:
         (point,) = points(found[name])
         assert point.sum == seconds
         assert point.explicit_bounds == LATENCY
-        assert dict(point.attributes) == REQUEST
+        assert dict(point.attributes) == (REQUEST if name.startswith("gen_ai.") else OWN)
     assert values(found["gen_ai.client.token.usage"], "gen_ai.token.type") == {
         "input": 100,
         "output": 51,
@@ -98,7 +99,7 @@ def test_request_metrics(memory: MemoryFactory) -> None:
     (usage, _) = points(found["gen_ai.client.token.usage"])
     assert usage.explicit_bounds == tuple(4**power for power in range(14))
     (completed,) = points(found["tokenline.streams.completed"])
-    assert dict(completed.attributes) == {**REQUEST, "tokenline.outcome": "ok"}
+    assert dict(completed.attributes) == {**OWN, "tokenline.outcome": "ok"}
     assert points(found["tokenline.chunk.gap.max"])[0].sum == 0.1
 
 
