@@ -6,8 +6,10 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.environments import Environment, clean_environment
+
 from .contract import Figures, Job, run_measured
-from .environments import Environment, clean_environment
+from .tokenizer import make_tokenizer
 
 
 class AIPerf:
@@ -26,13 +28,13 @@ class AIPerf:
     def install(self) -> None:
         """See `LoadTool.install`."""
         self._environment.make()
-        self._environment.make_tokenizer(self._tokenizer)
+        make_tokenizer(self._environment.python, self._tokenizer)
 
     def run(self, job: Job) -> Figures:
         """See `LoadTool.run`."""
         output = job.folder / "aiperf"
         command = [
-            *(self._environment.command, "profile", "-m", job.model, "--url", job.url),
+            *(self._environment.command("aiperf"), "profile", "-m", job.model, "--url", job.url),
             *("--endpoint-type", "chat", "--streaming", "--ui", "none"),
             *("--concurrency", str(job.concurrency), "--request-count", str(job.requests)),
             *("--warmup-request-count", str(job.warmup)),

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.environments import Environment, clean_environment
+
 from .contract import Figures, Job, run_measured
-from .environments import Environment, clean_environment
+from .tokenizer import make_tokenizer
 
 _START_S = 120.0
 
@@ -35,14 +37,14 @@ class GuideLLM:
     def install(self) -> None:
         """See `LoadTool.install`; several gigabytes (it needs torch)."""
         self._environment.make()
-        self._environment.make_tokenizer(self._tokenizer)
+        make_tokenizer(self._environment.python, self._tokenizer)
 
     def run(self, job: Job) -> Figures:
         """See `LoadTool.run`; warm-up requests are a part of its own run."""
         path = job.folder / "guidellm.json"
         data = f"kind=synthetic_text,prompt_tokens={job.prompt_tokens},output_tokens={job.tokens}"
         command = [
-            *(self._environment.command, "run"),
+            *(self._environment.command("guidellm"), "run"),
             *("--backend", f"kind=openai_http,target={job.url},model={job.model}"),
             *("--profile", f"kind=concurrent,streams={job.concurrency}"),
             *("--constraint", f"kind=max_requests,count={job.requests}"),
@@ -71,7 +73,7 @@ class GuideLLM:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         command = [
-            *(self._environment.command, "mock-server", "--host", "127.0.0.1"),
+            *(self._environment.command("guidellm"), "mock-server", "--host", "127.0.0.1"),
             *("--port", str(port), "--model", "mock"),
             *("--ttft-ms", str(ttft_ms), "--ttft-ms-std", "0"),
             *("--itl-ms", str(itl_ms), "--itl-ms-std", "0"),

@@ -6,10 +6,10 @@ import os
 import sys
 from pathlib import Path
 
+from benchmarks.environments import clean_environment
 from tokenline_bench.report import read_report
 
 from .contract import Figures, Job, run_measured
-from .environments import clean_environment
 
 
 class TokenlineBench:
