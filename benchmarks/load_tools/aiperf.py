@@ -11,6 +11,11 @@ from benchmarks.environments import Environment, clean_environment
 from .contract import Figures, Job, run_measured
 from .tokenizer import make_tokenizer
 
+_ALSO = (
+    *("time_to_first_token", "time_to_second_token", "time_to_first_output_token"),
+    *("inter_token_latency", "inter_chunk_latency", "request_latency"),
+)
+
 
 class AIPerf:
     """See the module's docstring.
@@ -33,15 +38,19 @@ class AIPerf:
     def run(self, job: Job) -> Figures:
         """See `LoadTool.run`."""
         output = job.folder / "aiperf"
+        prompts = job.folder / "aiperf.jsonl"
+        lines = ({"text": prompt, "output_length": job.tokens} for prompt in job.prompts)
+        prompts.write_bytes(b"\n".join(map(msgspec.json.encode, lines)))
         command = [
             *(self._environment.command("aiperf"), "profile", "-m", job.model, "--url", job.url),
             *("--endpoint-type", "chat", "--streaming", "--ui", "none"),
             *("--concurrency", str(job.concurrency), "--request-count", str(job.requests)),
             *("--warmup-request-count", str(job.warmup)),
-            *("--synthetic-input-tokens-mean", str(job.prompt_tokens)),
-            *("--output-tokens-mean", str(job.tokens), "--use-server-token-count"),
+            *("--input-file", str(prompts), "--custom-dataset-type", "single_turn"),
+            "--use-server-token-count",
             *("--tokenizer", str(self._tokenizer), "--no-gpu-telemetry", "--no-server-metrics"),
-            *("--extra-inputs", "ignore_eos:true", "--artifact-dir", str(output)),
+            *("--extra-inputs", msgspec.json.encode({"ignore_eos": True, **job.body}).decode()),
+            *("--artifact-dir", str(output)),
         ]
         cpu_s, wall_s = run_measured(command, clean_environment(), job.folder / "aiperf.log")
         found = msgspec.json.decode((output / "profile_export_aiperf.json").read_bytes())
@@ -52,4 +61,5 @@ class AIPerf:
             ok=int(found["request_count"]["avg"]),
             cpu_s=cpu_s,
             wall_s=wall_s,
+            also={name: found[name]["p50"] for name in _ALSO if name in found},
         )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import resource
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+from .cores import TOOLS_CORE, on_core
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +22,10 @@ class Job:
         concurrency: requests under way.
         requests: to be measured.
         warmup: requests before.
-        prompt_tokens: length of prompts, as the tool makes them.
+        prompts: what is asked, in turns; every tool asks the same.
         tokens: length of answers; servers are told not to end them earlier (`ignore_eos`).
         folder: for what the tool writes.
+        body: more fields of every request.
     """
 
     url: str
@@ -30,9 +33,10 @@ class Job:
     concurrency: int
     requests: int
     warmup: int
-    prompt_tokens: int
+    prompts: tuple[str, ...]
     tokens: int
     folder: Path
+    body: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Figures:
         ok: requests that ended well.
         cpu_s: CPU time of the tool and its children, start included.
         wall_s: time it took.
+        also: further medians that the tool reports, by its own names, milliseconds.
     """
 
     ttft_ms: float
@@ -54,6 +59,7 @@ class Figures:
     ok: int
     cpu_s: float
     wall_s: float
+    also: dict[str, float] = field(default_factory=dict)
 
 
 class LoadTool(Protocol):
@@ -75,10 +81,12 @@ class LoadTool(Protocol):
 
 
 def run_measured(command: list[str], environment: dict[str, str], log: Path) -> tuple[float, float]:
-    """Run a command to its end; gives CPU seconds of it and its children, and seconds."""
+    """Run a command to its end on the tools' core; gives CPU seconds of it and its children,
+    and seconds.
+    """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
-    with log.open("wb") as output:
+    with log.open("wb") as output, on_core(TOOLS_CORE):
         done = subprocess.run(
             command,
             env=environment,

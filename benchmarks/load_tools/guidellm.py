@@ -16,9 +16,14 @@ import msgspec
 from benchmarks.environments import Environment, clean_environment
 
 from .contract import Figures, Job, run_measured
+from .cores import SERVERS_CORE, on_core
 from .tokenizer import make_tokenizer
 
 _START_S = 120.0
+_TIMES = (
+    *("time_to_first_token_ms", "inter_token_latency_ms", "time_per_output_token_ms"),
+    "request_latency",
+)
 
 
 class GuideLLM:
@@ -42,21 +47,27 @@ class GuideLLM:
     def run(self, job: Job) -> Figures:
         """See `LoadTool.run`; warm-up requests are a part of its own run."""
         path = job.folder / "guidellm.json"
-        data = f"kind=synthetic_text,prompt_tokens={job.prompt_tokens},output_tokens={job.tokens}"
+        prompts = job.folder / "guidellm.jsonl"
+        lines = ({"prompt": prompt, "output_tokens_count": job.tokens} for prompt in job.prompts)
+        prompts.write_bytes(b"\n".join(map(msgspec.json.encode, lines)))
+        backend = {
+            "kind": "openai_http",
+            "target": job.url,
+            "model": job.model,
+            "extras": {"body": {"ignore_eos": True, **job.body}},
+        }
         command = [
             *(self._environment.command("guidellm"), "run"),
-            *("--backend", f"kind=openai_http,target={job.url},model={job.model}"),
+            *("--backend", msgspec.json.encode(backend).decode()),
             *("--profile", f"kind=concurrent,streams={job.concurrency}"),
             *("--constraint", f"kind=max_requests,count={job.requests}"),
-            *("--data", data, "--tokenizer", f"kind=hf_auto,model={self._tokenizer}"),
+            *("--data", f"kind=json_file,path={prompts}"),
+            *("--tokenizer", f"kind=hf_auto,model={self._tokenizer}"),
             *("--output", f"kind=json,path={path}", "--disable-console-interactive"),
         ]
         cpu_s, wall_s = run_measured(command, clean_environment(), job.folder / "guidellm.log")
         (benchmark,) = msgspec.json.decode(path.read_bytes())["benchmarks"]
-        metrics = {
-            name: benchmark["metrics"][name]["successful"]
-            for name in ("time_to_first_token_ms", "inter_token_latency_ms", "request_latency")
-        }
+        metrics = {name: benchmark["metrics"][name]["successful"] for name in _TIMES}
         return Figures(
             ttft_ms=metrics["time_to_first_token_ms"]["median"],
             itl_ms=metrics["inter_token_latency_ms"]["median"],
@@ -64,6 +75,10 @@ class GuideLLM:
             ok=int(metrics["request_latency"]["count"]),
             cpu_s=cpu_s,
             wall_s=wall_s,
+            also={
+                name: metrics[name]["median"] * (1 if name.endswith("_ms") else 1000)
+                for name in _TIMES
+            },
         )
 
     @contextmanager
@@ -79,7 +94,7 @@ class GuideLLM:
             *("--itl-ms", str(itl_ms), "--itl-ms-std", "0"),
             *("--output-tokens", str(tokens), "--output-tokens-std", "0"),
         ]
-        with (folder / "mock.log").open("wb") as log:
+        with (folder / "mock.log").open("wb") as log, on_core(SERVERS_CORE):
             server = subprocess.Popen(command, stdout=log, stderr=log, env=clean_environment())
         try:
             url = f"http://127.0.0.1:{port}"

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import msgspec
+
 from benchmarks.environments import clean_environment
 from tokenline_bench.report import read_report
 
@@ -23,14 +25,17 @@ class TokenlineBench:
     def run(self, job: Job) -> Figures:
         """See `LoadTool.run`."""
         path = job.folder / "tokenline.json"
+        prompts = job.folder / "prompts.jsonl"
+        prompts.write_bytes(b"\n".join(msgspec.json.encode({"prompt": p}) for p in job.prompts))
+        body = {"max_tokens": job.tokens, "ignore_eos": True, **job.body}
         command = [
             *(sys.executable, "-m", "tokenline_stages.cli", "bench", "--quiet"),
             *("--no-calibrate", "--no-check", "--provider", "openai"),
             *("--base-url", f"{job.url}/v1", "--model", job.model),
             *("--concurrency", str(job.concurrency), "--requests", str(job.requests)),
-            *("--warmup", str(job.warmup), "--prompt-tokens", str(job.prompt_tokens)),
+            *("--warmup", str(job.warmup), "--prompts", str(prompts)),
             *("--output-tokens", str(job.tokens), "--json", str(path)),
-            *("--body", f'{{"max_tokens": {job.tokens}, "ignore_eos": true}}'),
+            *("--body", msgspec.json.encode(body).decode()),
         ]
         environment = {**clean_environment(), "OPENAI_API_KEY": "none"}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
@@ -40,6 +45,15 @@ class TokenlineBench:
 
 def _read(path: Path, cpu_s: float, wall_s: float) -> Figures:
     found = read_report(path).levels[0].endpoint()
-    median = {name: found.metrics[name].median / 1e6 for name in ("ttft", "tpot", "e2e")}
-    ok = found.outcomes.get("ok", 0)
-    return Figures(median["ttft"], median["tpot"], median["e2e"], ok, cpu_s, wall_s)
+    median = {name: metric.median / 1e6 for name, metric in found.metrics.items()}
+    times = ("ttfc", "ttft", "ttst", "icl", "itl", "tpot", "e2e", "response_end")
+    return Figures(
+        ttft_ms=median["ttft"],
+        itl_ms=median["tpot"],
+        e2e_ms=median["e2e"],
+        ok=found.outcomes.get("ok", 0),
+        cpu_s=cpu_s,
+        wall_s=wall_s,
+        also={name: median[name] for name in times if name in median}
+        | {"itl mean": found.metrics["itl"].mean / 1e6},
+    )

@@ -22,11 +22,11 @@ def free_port() -> int:
 class LlamaServer:
     """A running server; `url` is its address, `log()` what it has said."""
 
-    def __init__(self, model: Path, log: Path, *, jinja: bool) -> None:
+    def __init__(self, model: Path, log: Path, *, jinja: bool, threads: int = 2) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = log
-        arguments = [str(model), str(self.port), "jinja" if jinja else "plain"]
+        arguments = [str(model), str(self.port), "jinja" if jinja else "plain", str(threads)]
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.end_to_end.llamacpp", *arguments],
@@ -65,7 +65,7 @@ class LlamaServer:
         raise RuntimeError(f"llama.cpp's server did not start:\n{text[-2000:]}")
 
 
-def serve(model: str, port: int, *, jinja: bool) -> None:
+def serve(model: str, port: int, *, jinja: bool, threads: int) -> None:
     """Serve until standard input closes."""
     import xllamacpp
 
@@ -78,7 +78,7 @@ def serve(model: str, port: int, *, jinja: bool) -> None:
     params.n_ctx = 4096
     params.n_parallel = 4
     params.warmup = False
-    params.cpuparams.n_threads = 2
+    params.cpuparams.n_threads = threads
     if jinja:
         params.use_jinja = True
         params.chat_template = CHAT_TEMPLATE
@@ -88,4 +88,4 @@ def serve(model: str, port: int, *, jinja: bool) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]), jinja=sys.argv[3] == "jinja")
+    serve(sys.argv[1], int(sys.argv[2]), jinja=sys.argv[3] == "jinja", threads=int(sys.argv[4]))

@@ -159,18 +159,18 @@ def _write(writer: gguf.GGUFWriter, tensors: dict[str, np.ndarray]) -> None:
     writer.close()
 
 
-def random_model(path: Path) -> None:
-    """A model that says anything, in bytes."""
+def random_model(path: Path, *, width: int = 64, layers: int = 2) -> None:
+    """A model that says anything, in bytes; wider and deeper is slower."""
     words = Vocabulary.of_bytes()
     for rank, word in enumerate(("hello", "the", "token", "stream", "é", "日本", "🙂")):
         words.add(SPACE + word, NORMAL, -1.0 - rank)
-    width, rng = 64, np.random.default_rng(11)
-    writer = _writer(path, words, width, heads=4, layers=2)
+    rng = np.random.default_rng(11)
+    writer = _writer(path, words, width, heads=4, layers=layers)
     writer.add_chat_template(
         "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant:"
     )
     size = len(words.tokens)
-    tensors = _layers(width, 2, rng)
+    tensors = _layers(width, layers, rng)
     tensors["token_embd.weight"] = rng.standard_normal((size, width)).astype(np.float32)
     tensors["output.weight"] = (rng.standard_normal((size, width)) * 0.05).astype(np.float32)
     _write(writer, tensors)
