@@ -235,35 +235,47 @@ class QueueFullError(StreamError):
 
 
 class StreamTimeoutError(StreamError):
-    """A time limit passed before what it waits for came."""
+    """A time limit passed before what it waits for came. `limit` is its name in `Timeouts`."""
 
     retryable = True
+    limit = ""
 
 
 class ConnectTimeoutError(StreamTimeoutError):
     """No connection in time (`Timeouts.connect_s`): check the address and the network."""
 
+    limit = "connect_s"
+
 
 class HeadersTimeoutError(StreamTimeoutError):
     """No response headers in time (`Timeouts.headers_s`)."""
+
+    limit = "headers_s"
 
 
 class FirstTokenTimeoutError(StreamTimeoutError):
     """No content in time (`Timeouts.first_token_s`); pings and empty chunks do not count."""
 
+    limit = "first_token_s"
+
 
 class IdleTimeoutError(StreamTimeoutError):
     """The provider sent no byte for too long (`Timeouts.idle_s`)."""
 
+    limit = "idle_s"
+
 
 class StallTimeoutError(StreamTimeoutError):
     """The provider sent no content for too long (`Timeouts.stall_s`), pings apart."""
+
+    limit = "stall_s"
 
 
 class TotalTimeoutError(StreamTimeoutError):
     """The run as a whole took too long (`Timeouts.total_s`)."""
 
     retryable = False
+    limit = "total_s"
 
 
 class RunCancelledError(StreamError):

@@ -191,6 +191,8 @@ class _GenAi:
         ended = dict(attributes)
         if report.error_type is not None:
             ended[names.ERROR_TYPE] = report.error_type
+            if report.limit is not None:
+                ended[names.ERROR_LIMIT] = report.limit
         yield self._duration.record(report.duration_s, ended, context)
         first_chunk = report.timings.since_request_s(report.timings.first_chunk_ns)
         if first_chunk is not None:

@@ -34,6 +34,7 @@ class Report:
         outcome: how it ended.
         error_type: `error.type`; None for no error.
         failed_stage: the stage that the error names, if any.
+        limit: the option whose bound was passed, if one was.
         timings: the stamps.
         times: the five flavours of time to first token, see `times_to`.
         gaps: gaps between content events.
@@ -51,6 +52,7 @@ class Report:
     outcome: Outcome
     error_type: str | None
     failed_stage: str | None
+    limit: str | None
     timings: Timings
     times: tuple[tuple[str, int | None], ...]
     gaps: ChunkGaps
@@ -73,7 +75,7 @@ class Report:
 def report_of(record: RunRecord, context: Context | None) -> Report:
     """The report of a finished run."""
     timings = record.timings
-    failed_stage = getattr(record.error, "stage", None)
+    failed_stage, limit = (getattr(record.error, name, None) for name in ("stage", "limit"))
     own_attributes = {names.PROVIDER_NAME: answering_provider(record)}
     if record.info.model is not None:
         own_attributes[names.REQUEST_MODEL] = record.info.model
@@ -86,6 +88,7 @@ def report_of(record: RunRecord, context: Context | None) -> Report:
         outcome=record.outcome,
         error_type=error_type(record),
         failed_stage=failed_stage if isinstance(failed_stage, str) else None,
+        limit=limit if isinstance(limit, str) else None,
         timings=timings,
         times=times_to(timings),
         gaps=record.gaps,

@@ -252,6 +252,7 @@ def _add_error(found: Attributes, record: RunRecord) -> None:
     for field, name in (
         ("code", names.ERROR_CODE),
         ("stage", names.ERROR_STAGE),
+        ("limit", names.ERROR_LIMIT),
         ("request_id", names.ERROR_REQUEST_ID),
     ):
         text = getattr(error, field, None)
