@@ -6,7 +6,6 @@ import gc
 import socket
 import ssl
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from tokenline_stages.http.response import HttpResponse
 from tokenline_stages.http.tls import default_context
 from tokenline_stages.simulator.tls import server_context, write_self_signed
 
-from .servers import Server, always, read_request
+from .servers import Server, always, deaf_port, read_request
 from .wires import CHUNKED, Collector, in_chunks, read_all, with_length
 
 pytestmark = pytest.mark.anyio
@@ -231,32 +230,17 @@ async def test_a_host_that_does_not_exist() -> None:
     await client.aclose()
 
 
-@pytest.fixture
-def deaf_port() -> Iterator[int]:
-    """A port whose queue of connections is full: connecting to it hangs."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        port = listener.getsockname()[1]
-        fillers = [socket.socket() for _ in range(3)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
-        yield port
-        for filler in fillers:
-            filler.close()
-
-
-async def test_connecting_takes_no_longer_than_allowed(deaf_port: int) -> None:
+async def test_connecting_takes_no_longer_than_allowed() -> None:
     client = HttpClient(max_connections=1)
-    for _ in range(2):
-        with pytest.raises(TimeoutError):
-            await client.post(f"http://127.0.0.1:{deaf_port}/", {}, b"", connect_timeout_s=0.02)
-    task = asyncio.ensure_future(client.post(f"http://127.0.0.1:{deaf_port}/", {}, b""))
-    await asyncio.sleep(0.01)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    with deaf_port() as port:
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await client.post(f"http://127.0.0.1:{port}/", {}, b"", connect_timeout_s=0.02)
+        task = asyncio.ensure_future(client.post(f"http://127.0.0.1:{port}/", {}, b""))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
     await client.aclose()
 
 
