@@ -1,9 +1,8 @@
 import base64
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.stages.providers.reading import Outcome, check_shape, drive, fold, of, split
 
 from tokenline.errors import (
     BadRequestError,
@@ -29,20 +29,14 @@ from tokenline.events import (
     Event,
     Finish,
     FinishReason,
-    MessageEnd,
-    MessageStart,
-    PartEnd,
-    PartStart,
     ReasoningKind,
     ToolCallEnd,
-    ToolCallStart,
     ToolKind,
     UnknownEvent,
 )
 from tokenline.options import Limits
-from tokenline.result import BlockPart, ReasoningPart, Result, TextPart, ToolCall
-from tokenline.stage import RawChunk, StepContext
-from tokenline_stages.accumulator import Accumulator
+from tokenline.result import BlockPart, ReasoningPart, TextPart, ToolCall
+from tokenline.stage import StepContext
 from tokenline_stages.parser import EventStreamParser
 from tokenline_stages.providers.bedrock import BedrockNormalizer, decode, wire
 from tokenline_stages.providers.bedrock.vocabulary import FINISH_REASONS, read_usage
@@ -54,27 +48,9 @@ VECTORS = sorted(path.name for path in DATA.glob("*.jsonl"))
 ENDED = [name for name in VECTORS if name != "converse_exception.jsonl"]
 
 
-def run(
-    chunks: Iterable[bytes], context: StepContext = CONTEXT
-) -> tuple[list[Event], TokenlineError | None]:
+def run(chunks: Iterable[bytes], context: StepContext = CONTEXT) -> Outcome:
     parser: EventStreamParser[wire.Item] = EventStreamParser(decode, context, "aws.bedrock")
-    normalizer = BedrockNormalizer(context)
-    out: list[Event] = []
-    items: list[Any] = []
-    try:
-        for chunk in chunks:
-            items = []
-            try:
-                parser.feed([RawChunk(chunk)], 0, items)
-            finally:
-                normalizer.feed(items, 0, out)
-        items = []
-        parser.finish(0, items)
-        normalizer.feed(items, 0, out)
-        normalizer.finish(0, out)
-    except TokenlineError as error:
-        return out, error
-    return out, None
+    return drive(parser, BedrockNormalizer(context), chunks)
 
 
 def event(type_: str, payload: bytes) -> bytes:
@@ -124,40 +100,6 @@ def at(index: int, content: dict[str, Any]) -> dict[str, Any]:
 
 def stop(reason: str = "end_turn") -> bytes:
     return frame("event", "messageStop", {"stopReason": reason})
-
-
-def fold(events: Sequence[Event]) -> Result:
-    accumulator = Accumulator()
-    accumulator.feed(events, 0, [])
-    return accumulator.snapshot()
-
-
-def split(body: bytes, places: Iterable[int]) -> list[bytes]:
-    edges = [0, *sorted({place % (len(body) + 1) for place in places}), len(body)]
-    return [body[a:b] for a, b in pairwise(edges)]
-
-
-def of(events: Sequence[Event], *types: type) -> list[Any]:
-    return [event for event in events if isinstance(event, types)]
-
-
-def check_shape(events: Sequence[Event]) -> None:
-    """Sequence numbers without gaps; every part opens once, closes once, grows in between."""
-    assert [event.seq for event in events] == list(range(len(events)))
-    assert isinstance(events[0], MessageStart)
-    assert isinstance(events[-1], MessageEnd)
-    opened: list[int] = []
-    closed: list[int] = []
-    for each in events:
-        if isinstance(each, PartStart | ToolCallStart):
-            opened.append(each.part)
-        elif isinstance(each, PartEnd | ToolCallEnd):
-            closed.append(each.part)
-        elif (part := getattr(each, "part", None)) is not None:
-            assert part in opened
-            assert part not in closed
-    assert opened == list(range(len(opened)))
-    assert sorted(closed) == opened
 
 
 @pytest.mark.parametrize("name", ENDED)

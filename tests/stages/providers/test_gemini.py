@@ -1,8 +1,7 @@
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.stages.providers.reading import Outcome, check_shape, drive, fold, of, split
 
 from tokenline.errors import (
     LimitExceededError,
@@ -27,7 +27,6 @@ from tokenline.events import (
     FinishReason,
     MessageEnd,
     MessageStart,
-    PartEnd,
     PartKind,
     PartStart,
     Ping,
@@ -41,9 +40,8 @@ from tokenline.events import (
     UsageUpdate,
 )
 from tokenline.options import Limits
-from tokenline.result import BlockPart, ReasoningPart, Result, TextPart
-from tokenline.stage import RawChunk, StepContext
-from tokenline_stages.accumulator import Accumulator
+from tokenline.result import BlockPart, ReasoningPart, TextPart
+from tokenline.stage import StepContext
 from tokenline_stages.parser import SseParser
 from tokenline_stages.providers.gemini import GeminiNormalizer, decode, wire
 from tokenline_stages.providers.gemini.vocabulary import FINISH_REASONS
@@ -53,27 +51,9 @@ CONTEXT = StepContext(message_id="m1")
 VECTORS = sorted(path.name for path in DATA.glob("*.sse"))
 
 
-def run(
-    chunks: Iterable[bytes], context: StepContext = CONTEXT
-) -> tuple[list[Event], TokenlineError | None]:
+def run(chunks: Iterable[bytes], context: StepContext = CONTEXT) -> Outcome:
     parser: SseParser[wire.Item] = SseParser(decode, context, "gcp.gemini")
-    normalizer = GeminiNormalizer(context)
-    out: list[Event] = []
-    items: list[Any] = []
-    try:
-        for chunk in chunks:
-            items = []
-            try:
-                parser.feed([RawChunk(chunk)], 0, items)
-            finally:
-                normalizer.feed(items, 0, out)
-        items = []
-        parser.finish(0, items)
-        normalizer.feed(items, 0, out)
-        normalizer.finish(0, out)
-    except TokenlineError as error:
-        return out, error
-    return out, None
+    return drive(parser, GeminiNormalizer(context), chunks)
 
 
 def run_chunk(*objects: object, context: StepContext = CONTEXT) -> list[Event]:
@@ -91,44 +71,10 @@ def answer(*parts: object, finish: str | None = "STOP", **more: object) -> dict[
     return {"candidates": [candidate]}
 
 
-def fold(events: Sequence[Event]) -> Result:
-    accumulator = Accumulator()
-    accumulator.feed(events, 0, [])
-    return accumulator.snapshot()
-
-
-def split(body: bytes, places: Iterable[int]) -> list[bytes]:
-    edges = [0, *sorted({place % (len(body) + 1) for place in places}), len(body)]
-    return [body[a:b] for a, b in pairwise(edges)]
-
-
-def of(events: Sequence[Event], *types: type) -> list[Any]:
-    return [event for event in events if isinstance(event, types)]
-
-
 def read(name: str) -> list[Event]:
     events, error = run([(DATA / name).read_bytes()])
     assert error is None
     return events
-
-
-def check_shape(events: Sequence[Event]) -> None:
-    """Sequence numbers without gaps; every part opens once, closes once, grows in between."""
-    assert [event.seq for event in events] == list(range(len(events)))
-    opened: list[int] = []
-    closed: list[int] = []
-    for event in events:
-        if isinstance(event, PartStart | ToolCallStart):
-            opened.append(event.part)
-        elif isinstance(event, PartEnd | ToolCallEnd):
-            closed.append(event.part)
-        elif isinstance(event, Citation):
-            assert event.part in opened
-        elif (part := getattr(event, "part", None)) is not None:
-            assert part in opened
-            assert part not in closed
-    assert opened == list(range(len(opened)))
-    assert sorted(closed) == opened
 
 
 @pytest.mark.parametrize("name", [name for name in VECTORS if name != "error_inside.sse"])

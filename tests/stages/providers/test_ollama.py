@@ -1,8 +1,7 @@
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.stages.providers.reading import Outcome, check_shape, drive, fold, of, split
 
 from tokenline.errors import (
     ContextOverflowError,
@@ -26,18 +26,12 @@ from tokenline.events import (
     Finish,
     FinishReason,
     MessageEnd,
-    MessageStart,
-    PartEnd,
-    PartStart,
-    ToolCallEnd,
-    ToolCallStart,
     UnknownEvent,
     UsageUpdate,
 )
 from tokenline.options import Limits
-from tokenline.result import BlockPart, Result
-from tokenline.stage import RawChunk, StepContext
-from tokenline_stages.accumulator import Accumulator
+from tokenline.result import BlockPart
+from tokenline.stage import StepContext
 from tokenline_stages.conformance.playing import play
 from tokenline_stages.parser import NdjsonParser
 from tokenline_stages.providers.ollama import OllamaNormalizer, decode, wire
@@ -49,27 +43,9 @@ CONTEXT = StepContext(message_id="m1")
 VECTORS = sorted(path.name for path in DATA.glob("*.ndjson"))
 
 
-def run(
-    chunks: Iterable[bytes], context: StepContext = CONTEXT
-) -> tuple[list[Event], TokenlineError | None]:
+def run(chunks: Iterable[bytes], context: StepContext = CONTEXT) -> Outcome:
     parser: NdjsonParser[wire.Item] = NdjsonParser(decode, context, "ollama")
-    normalizer = OllamaNormalizer(context)
-    out: list[Event] = []
-    items: list[Any] = []
-    try:
-        for chunk in chunks:
-            items = []
-            try:
-                parser.feed([RawChunk(chunk)], 0, items)
-            finally:
-                normalizer.feed(items, 0, out)
-        items = []
-        parser.finish(0, items)
-        normalizer.feed(items, 0, out)
-        normalizer.finish(0, out)
-    except TokenlineError as error:
-        return out, error
-    return out, None
+    return drive(parser, OllamaNormalizer(context), chunks)
 
 
 def ndjson(*objects: object) -> bytes:
@@ -86,43 +62,10 @@ def chat(content: str = "", done: bool = False, **more: object) -> dict[str, Any
     return {"model": "tiny", "message": {"content": content, **more}, "done": done}
 
 
-def fold(events: Sequence[Event]) -> Result:
-    accumulator = Accumulator()
-    accumulator.feed(events, 0, [])
-    return accumulator.snapshot()
-
-
-def split(body: bytes, places: Iterable[int]) -> list[bytes]:
-    edges = [0, *sorted({place % (len(body) + 1) for place in places}), len(body)]
-    return [body[a:b] for a, b in pairwise(edges)]
-
-
-def of(events: Sequence[Event], *types: type) -> list[Any]:
-    return [event for event in events if isinstance(event, types)]
-
-
 def read(name: str) -> list[Event]:
     events, error = run([(DATA / name).read_bytes()])
     assert error is None
     return events
-
-
-def check_shape(events: Sequence[Event]) -> None:
-    """Sequence numbers without gaps; every part opens once, closes once, grows in between."""
-    assert [event.seq for event in events] == list(range(len(events)))
-    assert isinstance(events[0], MessageStart)
-    assert isinstance(events[-1], MessageEnd)
-    opened: list[int] = []
-    closed: list[int] = []
-    for event in events:
-        if isinstance(event, PartStart | ToolCallStart):
-            opened.append(event.part)
-        elif isinstance(event, PartEnd | ToolCallEnd):
-            closed.append(event.part)
-        elif (part := getattr(event, "part", None)) is not None:
-            assert part in opened
-            assert part not in closed
-    assert opened == closed == list(range(len(opened)))
 
 
 @pytest.mark.parametrize("name", [name for name in VECTORS if name != "error_inside.ndjson"])

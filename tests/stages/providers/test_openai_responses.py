@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.stages.providers.reading import Outcome, check_shape, drive, fold, of, split
 
 from tokenline.errors import (
     BadRequestError,
@@ -32,7 +33,6 @@ from tokenline.events import (
     FinishReason,
     Logprobs,
     MessageEnd,
-    MessageStart,
     PartEnd,
     PartKind,
     PartStart,
@@ -43,15 +43,12 @@ from tokenline.events import (
     ReasoningKind,
     TextDelta,
     ToolCallDelta,
-    ToolCallEnd,
-    ToolCallStart,
     ToolKind,
     UnknownEvent,
 )
 from tokenline.options import Limits
 from tokenline.result import BlockPart, ReasoningPart, RefusalPart, Result, TextPart, ToolCall
 from tokenline.stage import RawChunk, StepContext
-from tokenline_stages.accumulator import Accumulator
 from tokenline_stages.parser import SseParser
 from tokenline_stages.providers.openai_responses import ResponsesNormalizer, decode, structs
 from tokenline_stages.replay import to_openai_responses_items
@@ -63,30 +60,10 @@ VECTORS = sorted(path.name for path in DATA.glob("*.sse"))
 FAILING = {"error_flat.sse", "error_nested.sse", "failed.sse", "empty.sse"}
 WHOLE = [name for name in VECTORS if name not in FAILING]
 
-Outcome = tuple[list[Event], TokenlineError | None]
-
 
 def run(chunks: Iterable[bytes], context: StepContext = CONTEXT) -> Outcome:
     parser: SseParser[Any] = SseParser(decode, context, "openai")
-    normalizer = ResponsesNormalizer(context, "openai")
-    out: list[Event] = []
-    items: list[Any] = []
-    try:
-        for chunk in chunks:
-            items = []
-            try:
-                parser.feed([RawChunk(chunk)], 0, items)
-            finally:
-                normalizer.feed(items, 0, out)
-        items = []
-        try:
-            parser.finish(0, items)
-        finally:
-            normalizer.feed(items, 0, out)
-        normalizer.finish(0, out)
-    except TokenlineError as error:
-        return out, error
-    return out, None
+    return drive(parser, ResponsesNormalizer(context, "openai"), chunks)
 
 
 def normalize(
@@ -160,12 +137,6 @@ def arguments_delta(delta: str, index: int = 0, item: str = "fc_1") -> dict[str,
     return event("function_call_arguments.delta", delta=delta, **place)
 
 
-def fold(events: Sequence[Event]) -> Result:
-    accumulator = Accumulator()
-    accumulator.feed(events, 0, [])
-    return accumulator.snapshot()
-
-
 def result(*objects: dict[str, Any], context: StepContext = CONTEXT) -> Result:
     events, error = run([sse(*objects)], context)
     assert error is None
@@ -178,38 +149,10 @@ def extra(part: TextPart | ReasoningPart | RefusalPart | ToolCall | BlockPart) -
     return part.provider_data
 
 
-def split(body: bytes, places: Iterable[int]) -> list[bytes]:
-    edges = [0, *sorted({place % (len(body) + 1) for place in places}), len(body)]
-    return [body[a:b] for a, b in pairwise(edges)]
-
-
-def of(events: Sequence[Event], *types: type) -> list[Any]:
-    return [event for event in events if isinstance(event, types)]
-
-
 def read(name: str) -> list[Event]:
     events, error = run([(DATA / name).read_bytes()])
     assert error is None
     return events
-
-
-def check_shape(events: Sequence[Event], is_whole: bool = True) -> None:
-    """Sequence numbers without gaps; every part opens once, closes once, grows in between."""
-    assert [event.seq for event in events] == list(range(len(events)))
-    assert len(of(events, MessageStart)) == 1
-    assert not is_whole or isinstance(events[-1], MessageEnd)
-    opened: list[int] = []
-    closed: list[int] = []
-    for each in events:
-        if isinstance(each, PartStart | ToolCallStart):
-            opened.append(each.part)
-        elif isinstance(each, PartEnd | ToolCallEnd):
-            closed.append(each.part)
-        elif (part := getattr(each, "part", None)) is not None:
-            assert part in opened
-            assert part not in closed
-    assert opened == list(range(len(opened)))
-    assert sorted(closed) == opened
 
 
 # Golden vectors
