@@ -14,12 +14,12 @@ class Request:
 
     Attributes:
         payload: the provider's own request body; the source adds what streaming needs.
-        headers: extra HTTP headers of this request.
+        headers: extra HTTP headers of this request. They are kept out of `repr`.
         connect_timeout_s: longest wait for a connection; None leaves it to the client.
     """
 
     payload: Mapping[str, Any]
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     connect_timeout_s: float | None = None
 
 

@@ -18,6 +18,9 @@ from tokenline_stages.provider_errors import one_line
 _HANGING_UP = ("disconnected", "closed connection")
 """What httpcore says of a server that hangs up, by the same exception as of one that babbles."""
 
+_MANY_HEADERS = "too many headers"
+"""What aiohttp says of them, by the same exception as of any other bad head."""
+
 
 def connect_timeout(provider: str, where: str) -> ConnectTimeoutError:
     """No connection in time."""
@@ -93,7 +96,7 @@ def client_failure(provider: str, where: str, error: Exception) -> TokenlineErro
         return _no_answer_in_time(provider, where)
     if any("Timeout" in name for name in names):
         return connect_timeout(provider, where)
-    if "LineTooLong" in names:
+    if "LineTooLong" in names or _MANY_HEADERS in str(chain[-1]).lower():
         return head_too_large(provider, where, error)
     if names & {"ConnectError", "ProxyError", "gaierror"}:
         return unreachable(provider, where, error)
