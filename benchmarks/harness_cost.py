@@ -27,7 +27,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cross_check import PROMPTS, take_turns
+from benchmarks.cross_check import PROMPTS, run_tool
 from benchmarks.ground_truth import read_sent
 from benchmarks.load_tools import (
     SERVERS_CORE,
@@ -87,7 +87,7 @@ def run_once(tool: LoadTool, streams: int, requests: int, url: str) -> tuple[Fig
         "requests": requests,
         "warmup": WARMUP,
     }
-    (figures,) = take_turns([tool], job, 1)[tool.name]
+    figures = run_tool(tool, job)
     return figures, statistics.median(read_sent(url)) / 1e6
 
 

@@ -61,5 +61,10 @@ class AIPerf:
             ok=int(found["request_count"]["avg"]),
             cpu_s=cpu_s,
             wall_s=wall_s,
+            means={
+                "ttft": found["time_to_first_token"]["avg"],
+                "itl": found["inter_token_latency"]["avg"],
+                "e2e": found["request_latency"]["avg"],
+            },
             also={name: found[name]["p50"] for name in _ALSO if name in found},
         )

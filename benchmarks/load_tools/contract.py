@@ -50,7 +50,8 @@ class Figures:
         ok: requests that ended well.
         cpu_s: CPU time of the tool and its children, start included.
         wall_s: time it took.
-        also: further medians that the tool reports, by its own names, milliseconds.
+        means: `ttft`, `itl` and `e2e` again, means over requests, milliseconds.
+        also: medians that the tool reports, by its own names, milliseconds.
     """
 
     ttft_ms: float
@@ -59,6 +60,7 @@ class Figures:
     ok: int
     cpu_s: float
     wall_s: float
+    means: dict[str, float] = field(default_factory=dict)
     also: dict[str, float] = field(default_factory=dict)
 
 

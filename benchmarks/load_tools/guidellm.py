@@ -75,6 +75,11 @@ class GuideLLM:
             ok=int(metrics["request_latency"]["count"]),
             cpu_s=cpu_s,
             wall_s=wall_s,
+            means={
+                "ttft": metrics["time_to_first_token_ms"]["mean"],
+                "itl": metrics["inter_token_latency_ms"]["mean"],
+                "e2e": metrics["request_latency"]["mean"] * 1000,
+            },
             also={
                 name: metrics[name]["median"] * (1 if name.endswith("_ms") else 1000)
                 for name in _TIMES

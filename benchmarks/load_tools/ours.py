@@ -54,6 +54,11 @@ def _read(path: Path, cpu_s: float, wall_s: float) -> Figures:
         ok=found.outcomes.get("ok", 0),
         cpu_s=cpu_s,
         wall_s=wall_s,
+        means={
+            "ttft": found.metrics["ttft"].mean / 1e6,
+            "itl": found.metrics["tpot"].mean / 1e6,
+            "e2e": found.metrics["e2e"].mean / 1e6,
+        },
         also={name: median[name] for name in times if name in median}
         | {"itl mean": found.metrics["itl"].mean / 1e6},
     )

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +140,48 @@ def test_mistakes_end_in_one_clear_line(
     assert complaint in line
 
 
+class PlainServer(ThreadingHTTPServer):
+    """Answers whole messages, whether or not a stream was asked for."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _PlainHandler)
+
+
+class _PlainHandler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        body = b'{"object":"chat.completion","choices":[{"message":{"content":"hello"}}]}'
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("check", ["--check", "--no-check"])
+def test_a_server_that_does_not_stream_is_told_in_one_line(
+    tokenline: Tokenline, check: str
+) -> None:
+    with PlainServer() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_port}/v1"
+        arguments = ("bench", "--model", "m", "--base-url", address, "--processes", "0")
+        code, _, errors = tokenline(
+            *arguments, "--requests", "2", "--quiet", "--no-calibrate", check
+        )
+        server.shutdown()
+        thread.join()
+    assert code == 1
+    (line,) = errors.strip().splitlines()
+    assert "answered with application/json, not an event stream" in line
+
+
 def test_no_model_is_a_mistake(tokenline: Tokenline) -> None:
     code, _, errors = tokenline("bench")
     assert (code, errors) == (2, "error: no model to measure; give --model\n")
@@ -223,6 +267,23 @@ def test_metrics_are_explained(tokenline: Tokenline) -> None:
     assert code == 0
     assert "AIPerf" in output
     assert "first_token_ns - request_ns" in output
+
+
+def test_schema_is_printed(tokenline: Tokenline) -> None:
+    code, output, _ = tokenline("bench", "schema")
+    assert code == 0
+    assert json.loads(output)["$ref"] == "#/$defs/Report"
+
+
+def test_help_shows_every_option_once(tokenline: Tokenline) -> None:
+    code, output, _ = tokenline("bench", "--help")
+    assert code == 0
+    for option in ("--model", "--prompts", "--burstiness", "--slo-share", "--otlp", "--help"):
+        lines = [line for line in output.splitlines() if line.startswith(f"  {option} ")]
+        lines += [line for line in output.splitlines() if f", {option} " in line[:14]]
+        assert len(lines) == 1, option
+    for heading in ("What is asked:", "How requests come:", "Commands:"):
+        assert heading in output
 
 
 def test_missing_extra_names_the_cure(

@@ -10,9 +10,9 @@ import click
 
 from .comparing import compare
 from .metrics import metrics
+from .schema import schema
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
-
 
 Callback = TypeVar("Callback", bound=Callable[..., Any])
 
@@ -116,7 +116,37 @@ _OUTPUT = _options(
 )
 
 
-@click.group("bench", invoke_without_command=True)
+_SECTIONS = {
+    "What is measured": _WHAT,
+    "What is asked": _WORK,
+    "How requests come": _LOAD,
+    "How results are judged": _JUDGING,
+    "Where results go": _OUTPUT,
+}
+
+
+class _Group(click.Group):
+    """Shows options under headings: there are many."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one list of options for each section, then the commands."""
+        records = {p.name: p.get_help_record(ctx) for p in self.get_params(ctx)}
+        for title, section in _SECTIONS.items():
+            rows = [records.pop(name) for name in _names_of(section)]
+            with formatter.section(title):
+                formatter.write_dl([row for row in rows if row is not None])
+        with formatter.section("Others"):
+            formatter.write_dl([row for row in records.values() if row is not None])
+        self.format_commands(ctx, formatter)
+
+
+def _names_of(section: Callable[[Any], Any]) -> list[str]:
+    """Names of a section's options, in order."""
+    parameters = section(click.Command("section")).params
+    return [parameter.name for parameter in reversed(parameters) if parameter.name]
+
+
+@click.group("bench", cls=_Group, invoke_without_command=True)
 @_WHAT
 @_WORK
 @_LOAD
@@ -140,3 +170,4 @@ def command(context: click.Context, /, **options: Any) -> None:
 
 command.add_command(compare)
 command.add_command(metrics)
+command.add_command(schema)

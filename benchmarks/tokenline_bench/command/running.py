@@ -104,6 +104,8 @@ def _finish(session: Session, bench: Bench, files: Files, console: Console, quie
 
 
 def _exit(report: Report | None) -> None:
+    if report is None:
+        print("interrupted: nothing had been measured", file=sys.stderr)
     if report is None or report.interrupted:
         sys.exit(EXIT_INTERRUPTED)
     endpoints = [endpoint for level in report.levels for endpoint in level.endpoints]

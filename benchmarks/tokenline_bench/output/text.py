@@ -20,7 +20,9 @@ def show(value: float | None, unit: Unit | str, digits: int | None = None) -> st
 
 
 def show_interval(percentile: Percentile, unit: Unit | str) -> str:
-    """A percentile with its interval; open sides are left out."""
+    """A percentile with its interval; open sides are left out, and so is one open on both."""
+    if percentile.low is None and percentile.high is None:
+        return show(percentile.value, unit)
     low = "..." if percentile.low is None else show(percentile.low, unit)
     high = "..." if percentile.high is None else show(percentile.high, unit)
     return f"{show(percentile.value, unit)} ({low} to {high})"

@@ -185,7 +185,5 @@ def size_warning(n: int, p: float, confidence: float) -> str | None:
     needed = values_needed(p, confidence)
     if n >= needed:
         return None
-    return (
-        f"p{p * 100:g} of {n} requests is one of the slowest few: its interval is open;"
-        f" {needed} requests close it"
-    )
+    few = "is one of the slowest few" if p > 0.5 else "may be any of them"
+    return f"p{p * 100:g} of {n} requests {few}: its interval is open; {needed} requests close it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokenline_bench.config import ClosedLoop, FixedPrompt, OpenLoop, PromptFile, Synthetic
-from tokenline_bench.metrics.loop_lag import COARSE_NS
+from tokenline_bench.metrics import loop_lag
 from tokenline_bench.report import EndpointReport, LevelReport, Report
 from tokenline_bench.results import Results
 from tokenline_bench.statistics.distribution import size_warning
@@ -61,7 +61,7 @@ def _of_harness(level: LevelReport) -> Iterator[str]:
         )
     median = _median_ttft(level)
     lag_ns = harness.lag_met.p99_ns
-    if median is not None and lag_ns > max(COARSE_NS, median * _LATE_SHARE):
+    if median is not None and loop_lag.spoils(lag_ns, median):
         yield (
             f"the harness's event loop was late by up to {lag_ns / 1e6:.1f} ms (p99 of requests)"
             f" beside a TTFT of {median / 1e6:.1f} ms: use more --processes or less load"
