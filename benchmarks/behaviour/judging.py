@@ -10,6 +10,9 @@ from tokenline_stages.simulator import Entry
 from .peers.observing import Observation
 from .scenarios import INPUT_TOKENS, LINGER_S, WATCH_S, Scenario
 
+_CLASSES = re.compile(r"^(?:[\w.]+(?:Error|Exception|Exception -)[: ]+)+")
+"""Names of exceptions that a message begins with."""
+
 PROMPT_MS = 50.0
 """What is later than this is set in bold."""
 
@@ -98,6 +101,7 @@ def _error(seen: Observation) -> str:
 def _plain(message: str) -> str:
     """A message without ports and ids, cut to a table's width."""
     text = re.sub(r"127\.0\.0\.1:\d+|req_\w+", "...", message).replace("|", "/")
+    text = _CLASSES.sub("", text)
     return text if len(text) <= 70 else text[:70].rstrip() + "..."
 
 
@@ -109,7 +113,7 @@ def _kept(seen: Observation, last: Entry) -> str:
         parts.append("text" if seen.kept_text == last.text else f"{len(seen.kept_text)} characters")
     if str(INPUT_TOKENS) in (seen.kept_usage or ""):
         parts.append("usage")
-    elif re.search(r"=[1-9]|: [1-9]", seen.kept_usage or ""):
+    elif re.search(r"tokens'?[=:] ?[1-9]", seen.kept_usage or ""):
         parts.append("a count of its own")
     return " and ".join(parts) or "nothing"
 
