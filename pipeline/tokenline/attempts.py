@@ -110,7 +110,16 @@ class Attempts:
     # --- the loop --------------------------------------------------------------------------
 
     async def run(self) -> BaseException | None:
-        """Make attempts; gives the error that is left, if any."""
+        """Make attempts; gives the error that is left, if any.
+
+        Raises:
+            UsageError: the limiter is draining.
+        """
+        limiter = self._plan.limiter
+        with nullcontext() if limiter is None else limiter.admit():
+            return await self._make_attempts()
+
+    async def _make_attempts(self) -> BaseException | None:
         route_at, tries = 0, 0
         while True:
             tries += 1

@@ -7,8 +7,8 @@ the run's record, apart from the provider's time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -69,29 +69,29 @@ class Limiter:
 
     @property
     def active(self) -> int:
-        """Requests that are waiting or under way."""
+        """Runs that are waiting or under way."""
         return self._active
 
-    def slot(self, provider: str) -> AbstractAsyncContextManager[None]:
-        """Hold a place while one request to `provider` is under way.
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """Count a run as under way, from its first request to the end of its last.
 
         Raises:
             UsageError: `drain` was called; nothing new is let in.
         """
-        return self._hold(provider)
-
-    async def drain(self) -> None:
-        """Let nothing new in and return when everything under way has ended."""
-        self._draining = True
-        if self._active:
-            self._idle = asyncio.Event()
-            await self._idle.wait()
-
-    @asynccontextmanager
-    async def _hold(self, provider: str) -> AsyncIterator[None]:
         if self._draining:
             raise UsageError("the limiter is draining: no new request is let in")
         self._active += 1
+        try:
+            yield
+        finally:
+            self._active -= 1
+            if not self._active and self._idle is not None:
+                self._idle.set()
+
+    @asynccontextmanager
+    async def slot(self, provider: str) -> AsyncIterator[None]:
+        """Hold a place while one request to `provider` is under way; waits its turn."""
         held: list[asyncio.Semaphore] = []
         try:
             for gates in (self._of("", self._bounds), self._of_provider(provider)):
@@ -104,9 +104,16 @@ class Limiter:
         finally:
             for slots in held:
                 slots.release()
-            self._active -= 1
-            if not self._active and self._idle is not None:
-                self._idle.set()
+
+    async def drain(self) -> None:
+        """Let no new run in and return when all that are under way have ended.
+
+        A run under way may still retry, fail over and hedge.
+        """
+        self._draining = True
+        if self._active:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
 
     def _of_provider(self, provider: str) -> _Gates | None:
         bounds = self._per_provider.get(provider)

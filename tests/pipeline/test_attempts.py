@@ -14,6 +14,7 @@ from tokenline.errors import (
     RateLimitError,
     RunCancelledError,
     StreamCutError,
+    UsageError,
 )
 from tokenline.events import MessageStart, Reset, TextDelta
 from tokenline.limiter import Bounds, Limiter
@@ -342,7 +343,32 @@ def test_drain_lets_the_running_end_and_nothing_new_in() -> None:
             await run.result()
         await draining
         async with pipeline.run({}) as late:
-            with pytest.raises(Exception, match="draining"):
+            with pytest.raises(UsageError, match="draining"):
                 await late.result()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("first", "options"),
+    [
+        ([Wait(5), OverloadedError("busy")], {"retry": attempts(2)}),
+        ([Wait(5), AuthenticationError("no")], {}),
+        ([Wait(60), *GOOD], {"hedge": HedgePolicy(after_s=5)}),
+    ],
+    ids=["retry", "failover", "hedge"],
+)
+def test_drain_lets_a_run_make_its_further_attempts(first: Any, options: dict[str, Any]) -> None:
+    async def main() -> None:
+        limiter = Limiter(Bounds(max_streams=2))
+        line = build(ScriptedSource(first, GOOD), **options).limit(limiter)
+        spare = builder(ScriptedSource(GOOD)).build().routes[0]
+        async with line.fall_back(spare).build().run({}) as run:
+            await asyncio.sleep(1)
+            draining = asyncio.ensure_future(limiter.drain())
+            assert await texts(run) == "a b "
+        assert record(run).attempts == 2
+        await asyncio.wait_for(draining, 60)
+        assert limiter.active == 0
 
     run_virtual(main())
