@@ -9,9 +9,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.pipeline.telemetry.conftest import Collector
 from tests.pipeline.telemetry.factory import run_info, run_record, wall
-from tokenline.record import Outcome
+from tokenline.record import LoopLag, Outcome
 from tokenline.result import Result, TextPart
 from tokenline.telemetry import TelemetryOptions, configure
+from tokenline.telemetry import attributes as names
+from tokenline.telemetry.attributes import SEMCONV, SemconvName
 
 pytestmark = pytest.mark.usefixtures("no_otel_variables")
 
@@ -102,6 +104,39 @@ def test_histograms(exported: Collector) -> None:
     (exemplar,) = point.exemplars
     assert (exemplar.trace_id, exemplar.span_id) == (root.trace_id, root.span_id)
     assert exemplar.as_double == 0.4
+
+
+def declared(semconv: SemconvName) -> dict[str, names.Metric]:
+    """Every metric of the module of names, by its name."""
+    own = [each for each in vars(names).values() if isinstance(each, names.Metric)]
+    chosen = SEMCONV[semconv]
+    tokens = (chosen.token_usage, chosen.input_tokens, chosen.output_tokens)
+    found = [chosen.duration, chosen.first_chunk, *filter(None, tokens)]
+    return {each.name: each for each in (*own, *found, *chosen.usage_counters.values())}
+
+
+@pytest.mark.parametrize("semconv", SEMCONV)
+def test_every_metric_is_as_declared(collector: Collector, semconv: SemconvName) -> None:
+    telemetry = configure(endpoint=collector.endpoint, options=TelemetryOptions(semconv=semconv))
+    telemetry.start(run_info()).end(run_record(loop_lag=LoopLag(1, 1, 1, 1)))
+    assert telemetry.shutdown(5.0)
+    root = spans_of(collector)[NAME]
+    found, wanted = metrics_of(collector), declared(semconv)
+    assert set(found) == set(wanted)
+    for name, metric in found.items():
+        assert (metric.unit, metric.description) == (wanted[name].unit, wanted[name].description)
+        assert metric.HasField("histogram") == bool(wanted[name].buckets), name
+        if metric.HasField("gauge"):
+            continue
+        data = metric.histogram if metric.HasField("histogram") else metric.sum
+        cumulative = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+        assert data.aggregation_temporality == cumulative, name
+        for point in metric.histogram.data_points:
+            assert tuple(point.explicit_bounds) == wanted[name].buckets, name
+            # Those of a request's own measurements lead to its trace.
+            assert {(e.trace_id, e.span_id) for e in point.exemplars} == {
+                (root.trace_id, root.span_id)
+            }, name
 
 
 def test_sums_and_gauges(exported: Collector) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -137,30 +138,64 @@ async def test_stages_fit_inside_the_request(memory: MemoryFactory) -> None:
 
 
 SCRIPT = """
-import asyncio, sys
+import asyncio, os, signal, sys
 from tests.pipeline.lines import builder
 from tokenline.telemetry import default_telemetry
 from tokenline.testing import Pause, ScriptedSource
-async def read(pipeline, left):
-    async with pipeline.run({"model": "m"}) as run:
+held = []
+async def read(run, left):
+    async with run:
         async for _ in run:
             left.release()
-async def main():
+async def hold(run, left):
+    run.start()
+    held.append(run)
+    await anext(run)
+    left.release()
+async def main(use, leave):
     pause, left = Pause(), asyncio.Semaphore(0)
     pipeline = builder(ScriptedSource([b"a\\n", pause])).trace(default_telemetry()).build()
-    reading = [asyncio.create_task(read(pipeline, left)) for _ in range(100)]
+    reading = [asyncio.create_task(use(pipeline.run({"model": "m"}), left)) for _ in range(100)]
     for _ in reading:
         await left.acquire()
-    sys.exit(0)
-asyncio.run(main())
+    leave()
+def exit():
+    sys.exit(3)
+def fail():
+    raise RuntimeError("the program has a mistake")
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+def end():
+    pass
+asyncio.run(main(globals()[sys.argv[1]], globals()[sys.argv[2]]))
 """
 
 
+@pytest.mark.parametrize(
+    ("use", "leave", "code"),
+    [
+        pytest.param("read", "exit", 3, id="sys.exit"),
+        pytest.param("read", "fail", 1, id="an exception nobody caught"),
+        pytest.param("read", "interrupt", -signal.SIGINT, id="Ctrl-C"),
+        pytest.param("read", "end", 0, id="the loop ended"),
+        pytest.param("hold", "end", 0, id="never closed, still held"),
+        pytest.param("hold", "exit", 3, id="never closed, sys.exit"),
+    ],
+)
 def test_end_of_the_process_in_the_middle_of_many_runs(
-    collector: Collector, no_otel_variables: pytest.MonkeyPatch
+    collector: Collector,
+    no_otel_variables: pytest.MonkeyPatch,
+    use: str,
+    leave: str,
+    code: int,
 ) -> None:
     no_otel_variables.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
-    subprocess.run([sys.executable, "-c", SCRIPT], check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, use, leave], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == code, done.stderr
+    for noise in ("detach", "destroyed", "never retrieved", "never awaited"):
+        assert noise not in done.stderr
     names = [
         span.name
         for export in collector.traces
