@@ -41,7 +41,7 @@ from benchmarks.load_tools import (
 from tokenline_stages.simulator import Plan, SimulatorProcess
 
 PLAN = Plan(ttft_s=0.1, inter_token_s=0.05, tokens=40)
-REQUESTS = {1: (2, 14), 10: (10, 70), 50: (50, 250), 100: (100, 500)}
+REQUESTS = {1: (2, 12), 10: (10, 60), 50: (50, 250), 100: (100, 500)}
 """Streams to the requests of the shorter and the longer run."""
 WARMUP = 1
 SHOWN = ("added_ttft_ms", "cpu_us_per_event", "start_cpu_s")
@@ -117,18 +117,18 @@ def main(folder: Path, rounds: int, names: tuple[str, ...], path: Path | None) -
     folder.mkdir(exist_ok=True)
     tools: list[LoadTool] = [TokenlineBench(), AIPerf(folder), GuideLLM(folder)]
     tools = [tool for tool in tools if not names or tool.name in names]
+    console = Console()
     for tool in tools:
         tool.install()
     with simulator_apart() as url:
-        rows = [
-            measure_cost(tool, streams, url)
-            for _ in range(rounds)
-            for streams in REQUESTS
-            for tool in tools
-        ]
-    Console().print(cost_table(rows))
-    if path is not None:
-        path.write_bytes(msgspec.json.encode(rows))
+        rows = []
+        for streams in [*REQUESTS] * rounds:
+            for tool in tools:
+                rows.append(measure_cost(tool, streams, url))
+                console.print(rows[-1])
+                if path is not None:
+                    path.write_bytes(msgspec.json.encode(rows))
+    console.print(cost_table(rows))
 
 
 if __name__ == "__main__":
