@@ -32,6 +32,7 @@ from .errors import HeadersTimeoutError as HeadersTimeoutError
 from .errors import IdleTimeoutError as IdleTimeoutError
 from .errors import LimitExceededError as LimitExceededError
 from .errors import MalformedStreamError as MalformedStreamError
+from .errors import MessagesGoneError as MessagesGoneError
 from .errors import MissingKeyError as MissingKeyError
 from .errors import NotAStreamError as NotAStreamError
 from .errors import NotFoundError as NotFoundError

@@ -6,6 +6,7 @@
         - `UnknownProviderError`: lists the known ones
         - `MissingKeyError`: no credentials
         - `UsageError`: a run or channel used in a way its contract forbids
+    - `MessagesGoneError`: a viewer asked for messages that are kept no more
     - `StreamError`: the stream failed; carries what had arrived
         - `ConnectError`: no connection to the server
         - `NotAStreamError`: the server answered with something that is no event stream
@@ -84,6 +85,10 @@ class MissingKeyError(ConfigError):
 
 class UsageError(ConfigError):
     """A run, channel or pipeline used against its contract."""
+
+
+class MessagesGoneError(TokenlineError):
+    """A viewer asked for messages that a log keeps no more: show the response anew."""
 
 
 class StreamError(TokenlineError):

@@ -8,6 +8,9 @@ An optional outlet: events in, messages out. `messages()` is a branch for a pipe
 from .argument_split import ArgumentSplitter as ArgumentSplitter
 from .failures import Failure as Failure
 from .failures import describe_failure as describe_failure
+from .keep_alive import KeepAlive as KeepAlive
+from .message_log import LogReader as LogReader
+from .message_log import MessageLog as MessageLog
 from .messages import ApprovalRequestMessage as ApprovalRequestMessage
 from .messages import AssistantMessage as AssistantMessage
 from .messages import ErrorMessage as ErrorMessage
