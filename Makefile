@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types check bench clean
+.PHONY: help setup demo test lint types check bench bench-peers clean
 
 help:
 	@echo "make demo    stream from a simulated provider and see the TTFT breakdown"
 	@echo "make test    run the tests"
 	@echo "make check   lint, types and tests"
 	@echo "make bench   CPU per event beside the floor and the openai SDK"
+	@echo "make bench-peers   everything beside all peers, each in its own environment; 20 minutes"
 
 setup: $(STAMP)
 
@@ -41,6 +42,9 @@ check: lint types test
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.cost
+
+bench-peers: $(STAMP)
+	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .hypothesis

@@ -11,7 +11,6 @@ import asyncio
 import gc
 import json
 import time
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -133,17 +132,31 @@ async def first_token_ns(client: Client, requests: int) -> tuple[list[int], floa
     return took, (time.process_time_ns() - cpu_from_ns) / requests
 
 
-async def added_latency_ns(client: Client, url: str, what: Streams) -> list[int]:
-    """From the server's write of each event to the client's hands, over all streams."""
-    stamps: list[list[int]] = [[] for _ in range(what.streams)]
-    gc.collect()
-    ids = await read_all(client, what, stamps)
-    sent = await asyncio.to_thread(lambda: [_sent_ns(url, id_) for id_ in ids])
-    return [
-        got - put
-        for gots, puts in zip(stamps, sent, strict=True)
-        for got, put in zip(gots, puts, strict=True)
-    ]
+async def mean_cost_us(
+    client: Client, shape: Shape, least_cpu_s: float = 0.0
+) -> tuple[float, float]:
+    """`Shape.cost_us`, repeated until so much CPU was used; the mean over repetitions."""
+    short_ns = long_ns = times = 0
+    while not times or long_ns < least_cpu_s * 1e9:
+        short_ns += await cpu_ns(client, shape.short)
+        long_ns += await cpu_ns(client, shape.long)
+        times += 1
+    return shape.cost_us(short_ns / times, long_ns / times)
+
+
+async def request_cpu_ns(client: Client, requests: int) -> float:
+    """CPU of a request beside its events: answers of 2 and of 34 events, each in one write."""
+    whole = {"ttft_s": 0.0, "inter_token_s": 0.0, "events_per_write": 64}
+    used = []
+    for tokens in (2, 34):
+        headers = headers_of({**whole, "tokens": tokens})
+        await client.read(headers)
+        gc.collect()
+        from_ns = time.process_time_ns()
+        for _ in range(requests):
+            await client.read(headers)
+        used.append((time.process_time_ns() - from_ns) / requests)
+    return used[0] - (used[1] - used[0]) / 32 * 2
 
 
 def rss_bytes() -> int:
@@ -152,21 +165,23 @@ def rss_bytes() -> int:
     return int(pages) * 4096
 
 
-async def open_streams_bytes(client: Client, streams: int) -> float:
-    """Growth of resident memory for each of many paced streams, in their middle.
+async def open_streams_bytes(client: Client, streams: int, events_per_s: float) -> float:
+    """Growth of resident memory for each of many paced streams while all are open.
 
-    A few streams have been read before, so that imports and first connections do not count.
+    A few streams have been read before, so that imports and first connections do not count. The
+    streams are left open: the process is not used again.
     """
     warm = Streams({"ttft_s": 0.0, "inter_token_s": 0.0, "tokens": 20}, 3)
     await read_all(client, warm)
     gc.collect()
     before = rss_bytes()
-    plan = {"ttft_s": 0.1, "inter_token_s": 0.02, "tokens": 150}
-    reading = asyncio.create_task(read_all(client, Streams(plan, streams, 0.5)))
-    await asyncio.sleep(2.0)
-    grown = rss_bytes() - before
-    await reading
-    return grown / streams
+    stamps: list[list[int]] = [[] for _ in range(streams)]
+    plan = {"ttft_s": 0.1, "inter_token_s": 1 / events_per_s, "tokens": 10_000}
+    asyncio.get_running_loop().create_task(read_all(client, Streams(plan, streams, 2.0), stamps))
+    await asyncio.sleep(4.5)
+    if not all(stamps):
+        raise WrongCountError(f"{sum(map(bool, stamps))} of {streams} streams are open")
+    return (rss_bytes() - before) / streams
 
 
 def headers_of(plan: Plan, request_id: str | None = None) -> dict[str, str]:
@@ -185,10 +200,3 @@ def quantile(values: Sequence[float], q: float) -> float:
 
 def _events(what: Streams) -> int:
     return int(what.plan["tokens"]) * what.streams
-
-
-def _sent_ns(url: str, request_id: str) -> list[int]:
-    with urllib.request.urlopen(f"{url}/ledger/{request_id}") as response:
-        entry: dict[str, Any] = json.load(response)
-    stamps: list[int] = entry["token_ns"]
-    return stamps

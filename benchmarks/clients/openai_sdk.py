@@ -40,7 +40,7 @@ class OpenAIHelper(OpenAISdk):
         count = 0
         async with self._client.chat.completions.stream(**CHAT, extra_headers=headers) as stream:
             async for event in stream:
-                if event.type == "content.delta":
+                if event.type == "content.delta" and event.delta:
                     count += 1
                     if stamps is not None:
                         stamps.append(perf_counter_ns())

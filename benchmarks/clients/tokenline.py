@@ -1,5 +1,6 @@
 """The whole tokenline pipeline: every stage and queue, limits, accumulator, spans on."""
 
+import asyncio
 from collections.abc import Mapping
 from time import perf_counter_ns
 from typing import Any
@@ -62,6 +63,12 @@ class Tokenline:
                         stamps.append(perf_counter_ns())
             await run.result()
         return count
+
+    async def hold(self, headers: Mapping[str, str]) -> None:
+        """Open a stream, take its first event and never read on; ends by cancellation."""
+        async with self._connection.run(self._payload, headers=headers) as run:
+            await anext(aiter(run))
+            await asyncio.Event().wait()
 
     async def aclose(self) -> None:
         """See `Client.aclose`."""

@@ -1,0 +1,99 @@
+"""Where figures are put: a folder's tables and charts, and the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.environments import ROOT
+
+from .charts import write_page, write_picture
+from .results import Results
+from .tables import (
+    clients_table,
+    linear_table,
+    loads_table,
+    spread_table,
+    targets_table,
+)
+
+DOCUMENT = ROOT / "docs" / "performance.md"
+PICTURE = ROOT / "docs" / "performance-scaling.svg"
+_BEGIN, _END = "<!-- begin measured -->", "<!-- end measured -->"
+_SHORT = (
+    "floor",
+    "tokenline",
+    "openai SDK",
+    "anthropic SDK",
+    "litellm",
+    "langchain",
+    "pydantic-ai",
+)
+_OWN_PACKAGES = (
+    "openai",
+    "anthropic",
+    "litellm",
+    "langchain-openai",
+    "pydantic-ai-slim",
+    "aiohttp",
+    "httpx2",
+    "httpx",
+    "msgspec",
+    "pydantic",
+    "opentelemetry-sdk",
+    "uvloop",
+)
+
+
+def write_all(results: Results, folder: Path) -> None:
+    """`results.md`, `scaling.svg` and `scaling.html` beside `results.json`."""
+    (folder / "results.md").write_text(report(results), encoding="utf-8")
+    if results.figures("scaling"):
+        write_picture(results, folder / "scaling.svg")
+        write_page(results, folder / "scaling.html")
+
+
+def write_docs(results: Results) -> None:
+    """Put the tables between the documentation's marks, and the picture beside it."""
+    _replace(DOCUMENT, report(results))
+    _replace(ROOT / "README.md", clients_table(results, _SHORT))
+    write_picture(results, PICTURE)
+
+
+def _replace(path: Path, text: str) -> None:
+    before, begin, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (begin and end):
+        raise ValueError(f"{path} has no {_BEGIN} ... {_END}")
+    path.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}", encoding="utf-8")
+
+
+def report(results: Results) -> str:
+    """All tables that there are figures for."""
+    sections = [
+        ("Targets", targets_table(results)),
+        ("Clients", clients_table(results)),
+        ("Spread over rounds, least to greatest", spread_table(results)),
+        ("Long streams and large arguments", linear_table(results)),
+        ("Streams on one core", loads_table(results, "scaling")),
+        ("Two processes on two cores", loads_table(results, "scaling_two")),
+        ("Measured on", machine(results)),
+    ]
+    return "\n\n".join(f"### {title}\n\n{text}" for title, text in sections if text)
+
+
+def machine(results: Results) -> str:
+    """Machine, versions and when each row was measured."""
+    data = results.data
+    lines = [f"- {name}: {value}" for name, value in data["machine"].items()]
+    for name, versions in data["versions"].items():
+        own = [f"{each} {versions[each]}" for each in _OWN_PACKAGES if each in versions]
+        lines.append(f"- environment `{name}`: {', '.join(own)}")
+    for name, row in data["rows"].items():
+        failed = "; ".join(f"{who} failed ({why})" for who, why in row["failures"].items())
+        note = f", {failed}" if failed else ""
+        lines.append(
+            f"- row `{name}`: {row['at']}, commit {row['commit']}, load {row['load']:.1f}{note}"
+        )
+    if data.get("quick"):
+        lines.append("- a quick run: sizes too small for conclusions")
+    return "\n".join(lines)
