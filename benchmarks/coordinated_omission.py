@@ -63,8 +63,9 @@ def main(stall_s: float) -> None:
     """Show what a stall does to percentiles of open and closed loops."""
     console = Console()
     table = Table(title=f"one stall of {stall_s:g} s in {DURATION_S:g} s (ms)")
-    for heading in ("load", "metric", "p50", "p90", "p99", "max", "n"):
-        table.add_column(heading, justify="left" if heading in ("load", "metric") else "right")
+    for heading in ("load", "metric", "p50", "p90", "p99", "max", "outcomes"):
+        words = heading in ("load", "metric", "outcomes")
+        table.add_column(heading, justify="left" if words else "right", no_wrap=True)
     notes: dict[str, None] = {}
     with SimulatorProcess(Plan(ttft_s=0.02, inter_token_s=0.0, tokens=1)) as simulator:
         for title, load, metric in LOADS:
@@ -72,7 +73,8 @@ def main(stall_s: float) -> None:
             found = level.endpoint().metrics[metric]
             times = (*(found.at(p).value for p in (0.5, 0.9, 0.99)), found.maximum)
             shown = (f"{value / 1e6:.1f}" for value in times)
-            table.add_row(title, metric, *shown, str(found.n))
+            outcomes = (f"{n} {name}" for name, n in level.endpoint().outcomes.items())
+            table.add_row(title, metric, *shown, ", ".join(outcomes))
             notes.update(dict.fromkeys(level.notes))
     console.print(table, *notes, sep="\n")
 

@@ -146,7 +146,7 @@ def agrees(name: str, ours: list[Turn], theirs: list[Turn]) -> bool:
 def agreement_table(server: str, found: dict[str, list[Turn]]) -> Table:
     """Each time by each tool, and whether ours agrees."""
     table = Table(title=f"{server} (ms, the best of all rounds)", title_justify="left")
-    table.add_column("what")
+    table.add_column("what", no_wrap=True)
     for name in found:
         table.add_column(name, justify="right")
     table.add_column("ours agrees")

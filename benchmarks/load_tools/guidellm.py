@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle, islice
 from pathlib import Path
 
 import msgspec
@@ -48,7 +49,8 @@ class GuideLLM:
         """See `LoadTool.run`; warm-up requests are a part of its own run."""
         path = job.folder / "guidellm.json"
         prompts = job.folder / "guidellm.jsonl"
-        lines = ({"prompt": prompt, "output_tokens_count": job.tokens} for prompt in job.prompts)
+        asked = islice(cycle(job.prompts), job.requests)  # it ends with its data
+        lines = ({"prompt": prompt, "output_tokens_count": job.tokens} for prompt in asked)
         prompts.write_bytes(b"\n".join(map(msgspec.json.encode, lines)))
         backend = {
             "kind": "openai_http",
