@@ -9,9 +9,10 @@ import pytest
 
 from tests.end_to_end.leaving import WAYS, llama_delay_ms, simulator_delay_ms
 from tests.end_to_end.llamacpp import LlamaServer
+from tokenline import HedgePolicy, RunOptions
 from tokenline.run import Run
 from tokenline.telemetry import NoTelemetry
-from tokenline_stages import Connection, connect
+from tokenline_stages import Connection, Fallback, connect
 from tokenline_stages.simulator import Plan, Simulator
 from tokenline_stages.simulator.faults import DelayHeaders, Silence
 
@@ -56,6 +57,35 @@ async def test_the_socket_is_closed(
         ]
         ours = [t.get_name() for t in asyncio.all_tasks() - before]
         assert not [name for name in ours if name.startswith("tokenline")]
+    assert median(delays_ms) <= BOUND_MS, delays_ms
+
+
+async def test_the_loser_of_a_hedge_is_closed() -> None:
+    """From the winner's first token, as the server sent it, to the loser's closed socket."""
+    delays_ms = []
+    silent, quick = Plan(ttft_s=60), Plan(ttft_s=0, inter_token_s=0.001, tokens=20)
+    for _ in range(ROUNDS):
+        async with Simulator(silent) as loser, Simulator(quick) as winner:
+            spare = connect(
+                "openai", api_key="x", base_url=winner.openai_base_url, telemetry=NoTelemetry()
+            )
+            async with connect(
+                "openai",
+                api_key="x",
+                base_url=loser.openai_base_url,
+                telemetry=NoTelemetry(),
+                options=RunOptions(hedge=HedgePolicy(after_s=0.02)),
+                fallbacks=[Fallback(spare)],
+            ) as connection:
+                async with runs(connection)() as run:
+                    assert (await run.result()).text == winner.ledger.last.text
+                entry = loser.ledger.last
+                async with asyncio.timeout(5):
+                    while entry.ended_ns is None:
+                        await asyncio.sleep(0)
+            await spare.aclose()
+        assert entry.outcome == "client_gone"
+        delays_ms.append((entry.ended_ns - winner.ledger.last.token_ns[0]) / 1e6)
     assert median(delays_ms) <= BOUND_MS, delays_ms
 
 
