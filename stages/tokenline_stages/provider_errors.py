@@ -44,6 +44,9 @@ _BY_CODE: dict[str, type[ProviderError]] = {
     "server_error": ServerError,
     "server_is_overloaded": OverloadedError,
     "slow_down": RateLimitError,
+    # Compatible servers: Moonshot (platform.moonshot.ai, errors), Hugging Face TGI's error types
+    "engine_overloaded_error": OverloadedError,
+    "overloaded": OverloadedError,
     # OpenAI: the API reference's codes of a failed response
     "invalid_prompt": BadRequestError,
     "data_residency_mismatch": BadRequestError,
@@ -103,6 +106,14 @@ _BY_STATUS: dict[int, type[ProviderError]] = {
     529: OverloadedError,
 }
 
+# OpenAI's "The engine is currently overloaded" is a server_error; Gemini's models are under "high
+# demand", Ollama is a "server busy", Mistral's service tier has its "capacity exceeded".
+_OVERLOADED = re.compile(
+    r"overloaded|server (is )?busy|(at|over) capacity|capacity exceeded|experiencing high demand",
+    re.IGNORECASE,
+)
+_OVERLOADED_STATUS = (503, 529)
+
 # Wordings, for servers that send no usable code; first match wins.
 _BY_TEXT: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
     (
@@ -118,7 +129,7 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
         re.compile(r"insufficient (credits?|balance|quota|funds)|credit balance", re.IGNORECASE),
         CreditsError,
     ),
-    (re.compile(r"overloaded", re.IGNORECASE), OverloadedError),
+    (_OVERLOADED, OverloadedError),
     (re.compile(r"rate.?limit|too many requests", re.IGNORECASE), RateLimitError),
     (re.compile(r"content.?(filter|policy|management)", re.IGNORECASE), ContentFilterError),
 )
@@ -149,6 +160,9 @@ def _class_of(
     message: str, status: int | None, code: str | None, kind: str | None
 ) -> type[ProviderError]:
     named = next((_BY_CODE[name] for name in (code, kind) if name in _BY_CODE), None)
+    if named in (None, ServerError) and _tells_overload(message, status):
+        # Such codes say no more than that it is the server's fault.
+        return OverloadedError
     if named is not None and named is not BadRequestError:
         return named
     if named is BadRequestError or status in (None, 200, 400, 429, 500):
@@ -164,6 +178,12 @@ def _class_of(
     if by_status is not None:
         return by_status
     return ServerError if status is not None and status >= 500 else ProviderError
+
+
+def _tells_overload(message: str, status: int | None) -> bool:
+    if status in (None, 200) or status >= 500:
+        return status in _OVERLOADED_STATUS or _OVERLOADED.search(message) is not None
+    return False
 
 
 def provider_error(

@@ -54,6 +54,60 @@ def test_wording_decides_where_codes_are_vague() -> None:
         assert type(error) is ContextOverflowError
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "message"),
+    [
+        pytest.param(529, None, None, "no", id="HTTP 529"),
+        pytest.param(503, None, None, "no", id="HTTP 503"),
+        pytest.param(529, None, "api_error", "no", id="HTTP 529, a vague type"),
+        pytest.param(529, "server_error", None, "no", id="HTTP 529, a vague code"),
+        pytest.param(503, None, "server_error", "no", id="HTTP 503 of OpenAI"),
+        pytest.param(529, "internalServerException", None, "no", id="HTTP 529 of AWS's form"),
+        pytest.param(None, None, "overloaded_error", "no", id="Anthropic, inside the stream"),
+        pytest.param(
+            None,
+            "server_error",
+            None,
+            "The engine is currently overloaded, please try again later",
+            id="OpenAI, inside the stream",
+        ),
+        pytest.param(None, "server_is_overloaded", None, "no", id="OpenAI's own code"),
+        pytest.param(500, None, "server_error", "Overloaded", id="HTTP 500 in clear words"),
+        pytest.param(502, None, None, "upstream is overloaded", id="a gateway"),
+        pytest.param(429, None, None, "The model is overloaded", id="HTTP 429 in clear words"),
+        pytest.param(429, None, "engine_overloaded_error", "no", id="Moonshot"),
+        pytest.param(429, None, "overloaded", "no", id="TGI"),
+        pytest.param(None, "529", None, "no", id="a status as code"),
+        pytest.param(503, "UNAVAILABLE", None, "The model is overloaded.", id="Gemini"),
+        pytest.param(
+            500, "INTERNAL", None, "This model is experiencing high demand.", id="Gemini, busy"
+        ),
+        pytest.param(None, "serviceUnavailableException", None, "no", id="Bedrock"),
+        pytest.param(429, "modelNotReadyException", None, "no", id="Bedrock, model not ready"),
+        pytest.param(503, None, None, "server busy, please try again", id="Ollama"),
+    ],
+)
+def test_overload(status: int | None, code: str | None, kind: str | None, message: str) -> None:
+    error = provider_error(message, provider="acme", status=status, code=code, kind=kind)
+    assert type(error) is OverloadedError
+    assert error.retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        (429, "throttlingException", RateLimitError),
+        (503, "slow_down", RateLimitError),
+        (400, "invalid_request_error", BadRequestError),
+        (401, None, AuthenticationError),
+        (500, "api_error", ServerError),
+    ],
+)
+def test_what_is_not_overload(status: int, code: str | None, expected: type[ProviderError]) -> None:
+    error = provider_error("it went wrong", provider="acme", status=status, code=code)
+    assert type(error) is expected
+
+
 @pytest.mark.parametrize("message", ["a\n\n b\t c\r\nd", "x " * 100_000, "\n"])
 def test_messages_are_one_line_of_moderate_length(message: str) -> None:
     text = str(provider_error(message, provider="acme", status=500, code="c\n" * 5000))

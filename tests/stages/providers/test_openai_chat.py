@@ -685,7 +685,7 @@ ERRORS: list[tuple[str, str, type[StreamError]]] = [
     ("error", '"m"', ProviderError),
     ("", '{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error",'
      '"error":{"code":502,"message":"m"}}]}', ServerError),
-    ("", '{"choices":[],"x_groq":{"id":"r","error":"over capacity m"}}', ProviderError),
+    ("", '{"choices":[],"x_groq":{"id":"r","error":"over capacity m"}}', OverloadedError),
 ]  # fmt: skip
 
 
