@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,8 @@ class SdkSource:
                 import_module(name)
             if self._client is None:
                 for name in self._modules:
-                    import_module(name)
+                    with suppress(ImportError):  # whoever needs it says how to install it
+                        import_module(name)
                 default_context()
         self._loaded = True
 

@@ -27,12 +27,15 @@ from tokenline.errors import (
     StreamError,
 )
 from tokenline.source import Request
+from tokenline_stages import connect
 from tokenline_stages.http.failures import client_failure
 from tokenline_stages.http.openai_sdk import openai_source
 from tokenline_stages.http.openai_server import OpenAIServer
 from tokenline_stages.http.proxies import find_proxy
 from tokenline_stages.http.tls import _make
 from tokenline_stages.providers.registry import Access, provider
+from tokenline_stages.simulator import Plan, Simulator
+from tokenline_stages.simulator.faults import WrongLength
 from tokenline_stages.source import SdkSource
 
 from .http.servers import Server, always, read_request
@@ -191,6 +194,35 @@ assert [places[name] for name in heavy] == [False] * 3, places
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+def test_imports_for_signing_do_not_stop_the_loop() -> None:
+    code = """
+import asyncio, sys, threading
+late = []
+class Note:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("boto") and threading.current_thread() is threading.main_thread():
+            late.append(name)
+from tokenline.errors import ConnectError
+from tokenline.telemetry.hook import NoTelemetry
+from tokenline_stages.connection import connect
+AWS = {"aws_region": "r", "aws_access_key": "k", "aws_secret_key": "s"}
+sys.meta_path.insert(0, Note())
+async def main():
+    url = "http://127.0.0.1:9"
+    connection = connect("bedrock", client_options=AWS, base_url=url, telemetry=NoTelemetry())
+    async with connection, connection.run({"modelId": "m", "messages": []}) as run:
+        try:
+            await run.result()
+        except ConnectError:
+            return
+asyncio.run(main())
+assert late == [], late
+assert "botocore.auth" in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()[-800:]
+
+
 @pytest.mark.parametrize("make", ["direct", "sdk"])
 async def test_set_up_is_no_time_of_the_provider(
     make: str, monkeypatch: pytest.MonkeyPatch
@@ -258,6 +290,62 @@ async def test_a_cut_stream_keeps_what_came() -> None:
         body, error = await read(server.url)
     assert body == b"hello"
     assert type(error) is StreamCutError
+
+
+async def test_a_body_beyond_its_length_keeps_what_came() -> None:
+    """Head, body and more in one read, which aiohttp's parser refuses as a whole."""
+    async with Server(then(HEAD + b"content-length: 5\r\n\r\nhello, world")) as server:
+        body, error = await read(server.url)
+    assert (body, error) == (b"hello", None)
+
+
+async def test_framing_that_is_damaged_at_once_keeps_what_came() -> None:
+    bad = HEAD + b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n"
+    async with Server(then(bad)) as server, asyncio.timeout(5):
+        body, error = await read(server.url)
+    assert body == b"hello"
+    assert isinstance(error, MalformedStreamError)
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 10_000])
+async def test_heads_may_come_in_pieces(size: int) -> None:
+    response = HEAD + b"content-length: 5\r\n\r\nhello, world"
+
+    async def answer(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+    ) -> None:
+        await read_request(reader)
+        for start in range(0, len(response), size):
+            writer.write(response[start : start + size])
+            await writer.drain()
+            await asyncio.sleep(0)  # the client's turn
+
+    async with Server(answer) as server:
+        body, error = await read(server.url)
+    assert (body, error) == (b"hello", None)
+
+
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("name", ["openai", "anthropic"])
+async def test_a_stream_beyond_its_length(name: str, direct: bool) -> None:
+    plan = Plan(
+        ttft_s=0.0,
+        inter_token_s=0.0,
+        tokens=20,
+        events_per_write=1000,
+        faults=(WrongLength(delta_bytes=-600),),
+    )
+    payload = {**CHAT, "max_tokens": 9}
+    async with Simulator(plan) as simulator:
+        url = simulator.url + ("/v1" if name == "openai" else "")
+        connection = connect(name, api_key=KEY, base_url=url, direct=direct)
+        async with connection, connection.run(payload) as run:
+            with pytest.raises(StreamCutError) as raised:
+                await run.result()
+        sent = simulator.ledger.last.text
+    assert raised.value.partial is not None
+    assert raised.value.partial.text
+    assert sent.startswith(raised.value.partial.text)
 
 
 @pytest.mark.parametrize(

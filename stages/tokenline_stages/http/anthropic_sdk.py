@@ -22,7 +22,13 @@ DIRECT_BASE_URL = "https://api.anthropic.com"
 MODULES = {
     "anthropic": ("anthropic", "anthropic.lib.credentials"),
     "anthropic-vertex": ("anthropic.lib.vertex",),
-    "anthropic-bedrock": ("anthropic.lib.bedrock",),
+    # The SDK imports what signs when it first signs: a second of the event loop's time.
+    "anthropic-bedrock": (
+        "anthropic.lib.bedrock",
+        "boto3",
+        "botocore.auth",
+        "botocore.awsrequest",
+    ),
 }
 """What the SDK's clients need imported, by provider."""
 

@@ -24,6 +24,7 @@ from tokenline.errors import ConfigError
 from .answers import read_answer
 from .inflate import inflate
 from .proxies import find_proxy
+from .response_handler import PatientConnector
 
 BODY_EXTENSION = "tokenline.body"
 """Key in `httpx2.Response.extensions` under which the aiohttp response is found."""
@@ -103,7 +104,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 
     def _open_session(self) -> aiohttp.ClientSession:
         context = self._verify if self._verify is not None else httpx2.create_ssl_context()
-        connector = aiohttp.TCPConnector(
+        connector = PatientConnector(
             limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S, ssl=context
         )
         return aiohttp.ClientSession(
