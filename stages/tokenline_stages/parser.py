@@ -37,7 +37,7 @@ class SseParser(BodyParser[tuple[str, bytes], W | Done | Comment | Unknown]):
     """
 
     form = "stream of server-sent events"
-    foreign = re.compile(rb"[\xef\xbb\xbf\s]*[{\[<]")
+    foreign = re.compile(rb"[\xef\xbb\xbf\s]*[{\[<]|\x1f\x8b")
 
     def __init__(
         self, decode: Callable[[str, bytes], W], context: StepContext, provider: str
@@ -133,7 +133,7 @@ class EventStreamParser(BodyParser[Frame, W]):
 
     form = "AWS event stream"
     # A frame begins with its length: a letter there would mean half a gigabyte.
-    foreign = re.compile(rb"[\t\r\n -~\xef]")
+    foreign = re.compile(rb"[\t\r\n -~\xef]|\x1f\x8b")
 
     def __init__(self, decode: Callable[[Frame], W], context: StepContext, provider: str) -> None:
         super().__init__(EventStreamDecoder(context.limits), context, provider)

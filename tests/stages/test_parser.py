@@ -102,6 +102,15 @@ def frame(text: bytes, event_type: str = "chunk") -> bytes:
     return encode_frame({":event-type": event_type}, text)
 
 
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize("make", [sse, ndjson, event_stream])
+def test_compression_that_nobody_told_of(make: Callable[[], AnyParser], size: int) -> None:
+    body = b"\x1f\x8b\x08\n:\n\ndata: x\n\n" + bytes(range(256)) * 20
+    error = fail(make(), *(body[at : at + size] for at in range(0, len(body), size)))
+    assert type(error) is NotAStreamError
+    assert "compressed with gzip" in str(error)
+
+
 class TestSse:
     def test_items(self) -> None:
         body = (

@@ -26,6 +26,7 @@ UNREADABLE = (msgspec.MsgspecError, ValueError, LookupError, RecursionError, Str
 """What a provider's `decode` may raise for an item that it cannot read."""
 
 _BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 _HEAD_BYTES = 4096
 _SHOWN_CHARS = 500
 _SHOWN_DATA_BYTES = 80
@@ -160,6 +161,12 @@ class BodyParser(Generic[Found, W]):
         report = read_report(head, self._provider)
         if report is not None:
             return report
+        if head.startswith(_GZIP):
+            return NotAStreamError(
+                f"{self._provider}: the answer is compressed with gzip and its headers do not say"
+                " so; check the proxies on the way to the server",
+                provider=self._provider,
+            )
         text = " ".join(head.decode("utf-8", "replace").split())
         return NotAStreamError(
             f"{self._provider}: the answer is no {self.form}; check the URL and that the server"
