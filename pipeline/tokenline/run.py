@@ -204,7 +204,10 @@ class Run:
     @property
     def error(self) -> BaseException | None:
         """What ended the run, if it did not end well."""
-        return self._core.error
+        error = self._core.error
+        if isinstance(error, StreamError) and self._core.record is not None:
+            self._add_partial(error)  # nobody may have been there to have it raised
+        return error
 
     @property
     def branch_errors(self) -> Mapping[str, BaseException]:
@@ -232,10 +235,14 @@ class Run:
             error = self._core.error
             if error is None and self._core.outcome in (Outcome.CANCELLED, Outcome.ABANDONED):
                 error = RunCancelledError("the run was closed before its end")
-        if isinstance(error, StreamError) and error.partial is None:
-            error.partial = self._core.snapshot()
+        if isinstance(error, StreamError):
+            self._add_partial(error)
         if error is not None and error is not ending:
             raise error
+
+    def _add_partial(self, error: StreamError) -> None:
+        if error.partial is None:
+            error.partial = self._core.snapshot()
 
     def _need_started(self) -> None:
         if not self._started:

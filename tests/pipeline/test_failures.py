@@ -352,3 +352,14 @@ async def test_the_account_never_shows_negative_other_time() -> None:
         async for _ in run:
             await asyncio.sleep(0)
     assert "other -" not in account(records[0])
+
+
+async def test_an_error_that_nobody_read_keeps_what_had_arrived() -> None:
+    script = [b"a\n", b"b\n", ConnectError("gone")]
+    async with builder(ScriptedSource(script)).build().run({}) as run:
+        await anext(run)
+        while run.outcome is None:
+            await asyncio.sleep(0)
+    assert isinstance(run.error, ConnectError)
+    assert run.error.partial is not None
+    assert run.error.partial.text == "a b "
