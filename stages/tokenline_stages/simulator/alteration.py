@@ -102,27 +102,33 @@ def _alter_event(timed: list[Timed], index: int, fault: AtEvent, spoiler: Spoile
     match fault:
         case MalformedEvent():
             broken = [
-                Timed(t.due_ns, Frame(spoiler.malform(t.frame.data), t.frame.when)) for t in struck
+                Timed(t.due_ns, Frame(spoiler.malform(t.frame.data), t.frame.when, spoiled=True))
+                for t in struck
             ]
             return before + broken + after
         case OversizedEvent():
-            extra = Timed(due_ns, Frame(spoiler.oversize(fault.size_bytes), When.AFTER))
+            huge = Frame(spoiler.oversize(fault.size_bytes), When.AFTER, spoiled=True)
+            extra = Timed(due_ns, huge)
             return [*before, extra, *struck, *after]
         case DuplicateEvent():
-            return before + struck * (1 + fault.copies) + after
+            return before + struck + _spoiled(struck) * fault.copies + after
         case ReorderedEvents():
             return before + _swapped(struck, after[:1]) + after[1:]
         case ErrorEvent():
             error = spoiler.error(fault.message, fault.error_type)
-            return [*before, Timed(due_ns, Frame(error, When.AFTER))]
+            return [*before, Timed(due_ns, Frame(error, When.AFTER, spoiled=True))]
         case _:
             return timed
+
+
+def _spoiled(timed: list[Timed]) -> list[Timed]:
+    return [replace(item, frame=replace(item.frame, spoiled=True)) for item in timed]
 
 
 def _swapped(first: list[Timed], second: list[Timed]) -> list[Timed]:
     if not second:
         return first
-    (a,), (b,) = first, second
+    (a,), (b,) = _spoiled(first), _spoiled(second)
     return [replace(b, due_ns=a.due_ns), replace(a, due_ns=b.due_ns)]
 
 

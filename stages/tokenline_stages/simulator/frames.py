@@ -24,11 +24,19 @@ class When(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event of the stream as it is on the wire. `token` is the content it carries."""
+    """One event of the stream as it is on the wire.
+
+    Attributes:
+        data: its bytes.
+        when: what its send time follows from.
+        token: the content it carries.
+        spoiled: whether a fault put it there or changed it.
+    """
 
     data: bytes
     when: When
     token: Token | None = None
+    spoiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,12 @@ class Entry:
         return self._joined(Part.TEXT)
 
     @property
+    def text_before_fault(self) -> str:
+        """The text that was sent before the first event that a fault put there or changed."""
+        tokens = self.progress.tokens[: self.events_sent][: self.progress.spoiled]
+        return "".join(t.text for t in tokens if t is not None and t.part is Part.TEXT)
+
+    @property
     def reasoning(self) -> str:
         """The reasoning that was sent."""
         return self._joined(Part.REASONING)
@@ -154,6 +160,7 @@ class Entry:
             "events_after": list(self.progress.events[:writes]),
             "token_ns": self.token_ns,
             "text": self.text,
+            "text_before_fault": self.text_before_fault,
             "reasoning": self.reasoning,
             "tool_arguments": self.tool_arguments,
         }

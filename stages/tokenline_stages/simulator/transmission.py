@@ -25,12 +25,14 @@ class Progress:
         events: how many events are complete after each write.
         content: for each event, whether it counts as content.
         tokens: for each event, the content it carries, where it is known.
+        spoiled: index of the first event that a fault put there or changed, if there is one.
     """
 
     body_bytes: tuple[int, ...]
     events: tuple[int, ...]
     content: tuple[bool, ...]
     tokens: tuple[Token | None, ...]
+    spoiled: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,5 +189,6 @@ def _encode(
         events=events,
         content=tuple(frame.when is When.TOKEN for frame in frames),
         tokens=tuple(frame.token for frame in frames),
+        spoiled=next((n for n, frame in enumerate(frames) if frame.spoiled), None),
     )
     return Layout(tuple(encode(write.pieces) for write in writes), progress)
