@@ -88,7 +88,9 @@ def _call(seen: Observation) -> str:
         return f"**runs** `{seen.executed[0]}`"
     if seen.outcome == "raised":
         return _error(seen)
-    return f"gives {', '.join(seen.calls) or 'no call'}; finish reason `{seen.finish_reason}`"
+    gives = f"gives `{', '.join(seen.calls)}`" if seen.calls else "gives no call"
+    repaired = any(call.startswith("{") for call in seen.calls)  # an object, not the cut text
+    return f"{f'**{gives}**' if repaired else gives}; finish reason `{seen.finish_reason}`"
 
 
 def _error(seen: Observation) -> str:
