@@ -28,8 +28,11 @@ def _parts(report: Report, wide: bool) -> Iterator[RenderableType]:
     yield _setup_table(report)
     for level in report.levels:
         yield _level(level, report, wide)
+    notes = dict.fromkeys(note for level in report.levels for note in level.notes)
+    for note in notes:
+        yield Text(f"note: {note}\n", style="dim")
     if len(report.levels) > 1:
-        yield _sweep_table(report)
+        yield _sweep_table(report, wide)
     if report.knee is not None:
         yield Text(f"knee: {report.knee} is the highest load that met the SLO\n", style="bold")
     elif any(level.held is not None for level in report.levels) and len(report.levels) > 1:
@@ -92,7 +95,6 @@ def _level(level: LevelReport, report: Report, wide: bool) -> RenderableType:
             style="dim",
         )
     )
-    parts += [Text(f"note: {note}", style="dim") for note in level.notes]
     return Group(*parts, Text())
 
 
@@ -181,34 +183,33 @@ def _stage_table(endpoint: EndpointReport) -> Table:
     return table
 
 
-def _sweep_table(report: Report) -> Table:
-    table = _table(
-        "all levels (ms)",
-        *("load", "ok", "failed", "req/s", "tokens/s"),
-        *("TTFT p50", "p99", "TPOT p50", "e2e p50", "SLO met"),
-    )
+def _sweep_table(report: Report, wide: bool) -> Table:
+    headings = ["load", "TTFT p50", "p99", "TPOT p50", "tokens/s", "SLO met"]
+    if wide:
+        headings += ["e2e p50", "requests/s", "ok", "failed"]
+    table = _table("all levels (ms)", *headings)
     for level in report.levels:
         for endpoint in level.endpoints:
-            table.add_row(*_sweep_row(level, endpoint))
+            table.add_row(*list(_sweep_row(level, endpoint))[: len(headings)])
     return table
 
 
 def _sweep_row(level: LevelReport, endpoint: EndpointReport) -> Iterator[str]:
-    failed = endpoint.outcomes.get("error", 0) + endpoint.outcomes.get("timeout", 0)
-    ttft = endpoint.metrics.get(main_latency(level))
+    found = endpoint.metrics
+    ttft, tpot, e2e = (found.get(name) for name in (main_latency(level), "tpot", "e2e"))
     yield level.title if len(level.endpoints) == 1 else f"{level.title}, {endpoint.endpoint}"
-    yield from (str(endpoint.outcomes.get("ok", 0)), str(failed))
-    yield f"{endpoint.requests_per_s:.2f}"
-    rate = endpoint.output_tokens_per_s
-    yield "-" if rate is None else f"{rate:.1f}"
     yield show(ttft.median if ttft else None, "ns")
     yield show(ttft.at(0.99).value if ttft else None, "ns")
-    for name in ("tpot", "e2e"):
-        found = endpoint.metrics.get(name)
-        yield show(found.median if found else None, "ns")
+    yield show(tpot.median if tpot else None, "ns")
+    rate = endpoint.output_tokens_per_s
+    yield "-" if rate is None else f"{rate:.1f}"
     good = endpoint.goodput
     mark = {True: " yes", False: " no", None: ""}[level.held]
     yield "-" if good is None else f"{good.share:.1%}{mark}"
+    yield show(e2e.median if e2e else None, "ns")
+    yield f"{endpoint.requests_per_s:.2f}"
+    yield str(endpoint.outcomes.get("ok", 0))
+    yield str(endpoint.outcomes.get("error", 0) + endpoint.outcomes.get("timeout", 0))
 
 
 def comparison_table(comparisons: list[Comparison], title: str) -> Table:

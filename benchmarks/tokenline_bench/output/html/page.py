@@ -71,14 +71,23 @@ def _head(report: Report) -> Iterator[str]:
     yield f"<h1>{escape(report.title)}</h1>"
     yield f'<p class="lead">{when:%Y-%m-%d %H:%M} UTC; {escape(loads)}</p>'
     if report.levels:
+        level = _main_level(report)
+        if len(report.levels) > 1:
+            yield f'<p class="note">The figures at {escape(level.title)}:</p>'
         yield '<div class="cards">'
-        yield from (_card(name, value) for name, value in _key_figures(report.levels[-1]))
+        yield from (_card(name, value) for name, value in _key_figures(level))
         yield "</div>"
     if report.knee is not None:
         yield f"<p><b>Knee:</b> {escape(report.knee)} is the highest load that met the SLO.</p>"
     if report.warnings:
         items = "".join(f"<li>{escape(warning)}</li>" for warning in report.warnings)
         yield f'<div class="warnings"><b>Before you believe the numbers</b><ul>{items}</ul></div>'
+
+
+def _main_level(report: Report) -> LevelReport:
+    """The level to show first: the knee, else the last one."""
+    at_knee = [level for level in report.levels if level.title == report.knee]
+    return at_knee[0] if at_knee else report.levels[-1]
 
 
 def _card(name: str, value: str) -> str:
@@ -116,7 +125,8 @@ def _numbers(report: Report) -> Iterator[str]:
             yield tables.metric_table(level, endpoint, report.configuration.confidence)
             if endpoint.errors:
                 yield tables.error_table(endpoint)
-        yield from (f'<p class="note">{escape(note)}</p>' for note in level.notes)
+    notes = dict.fromkeys(note for level in report.levels for note in level.notes)
+    yield from (f'<p class="note">{escape(note)}</p>' for note in notes)
     if report.comparisons:
         yield "<h2>Endpoints, measured in turns</h2>"
         yield tables.comparison_table(report.comparisons)
