@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -31,48 +32,36 @@ def to(base_url: str, direct: bool = True) -> Connection:
     return connect("openai", api_key="x", base_url=base_url, direct=direct, telemetry=NoTelemetry())
 
 
-async def row(name: str, rounds: int, measure: Measure) -> str:
-    """One line of the table."""
-    await measure()  # imports and first-time set-up
-    delays_ms = [await measure() for _ in range(rounds)]
-    return f"| {name} | {rounds} | {median(delays_ms):.2f} | {max(delays_ms):.2f} |"
+async def row(title: str, rounds: int, measures: Sequence[Measure]) -> str:
+    """One line of the table: a cell for every way of leaving."""
+    cells = []
+    for measure in measures:
+        await measure()  # imports and first-time set-up
+        delays_ms = [await measure() for _ in range(rounds)]
+        cells.append(f"{median(delays_ms):.2f} ({max(delays_ms):.2f})")
+    return "| " + " | ".join([title, *cells]) + " |"
 
 
 async def simulated(rounds: int, direct: bool) -> list[str]:
     """Every way in every state of the simulator."""
     lines = []
-    kind = "direct" if direct else "SDK"
     for state, (plan, texts) in STATES.items():
-        for name, way in WAYS.items():
-            async with (
-                Simulator(plan) as simulator,
-                to(simulator.openai_base_url, direct) as connection,
-            ):
-                make = runs(connection)
-                lines.append(
-                    await row(
-                        f"simulator, {kind}, {state} | {name}",
-                        rounds,
-                        lambda: simulator_delay_ms(way, make, simulator, texts),  # noqa: B023
-                    )
-                )
+        async with Simulator(plan) as simulator, to(simulator.openai_base_url, direct) as line:
+            measures = [
+                partial(simulator_delay_ms, way, runs(line), simulator, texts)
+                for way in WAYS.values()
+            ]
+            title = f"simulator, {'direct' if direct else 'SDK'}, {state}"
+            lines.append(await row(title, rounds, measures))
     return lines
 
 
-async def llama(rounds: int, server: LlamaServer) -> list[str]:
+async def llama(rounds: int, server: LlamaServer) -> str:
     """Every way against llama.cpp's server."""
-    lines = []
-    async with to(f"{server.url}/v1") as connection:
-        make = runs(connection, max_tokens=3000, ignore_eos=True)
-        for name, way in WAYS.items():
-            lines.append(
-                await row(
-                    f"llama.cpp, direct, streaming | {name}",
-                    rounds,
-                    lambda: llama_delay_ms(way, make, server),  # noqa: B023
-                )
-            )
-    return lines
+    async with to(f"{server.url}/v1") as line:
+        make = runs(line, max_tokens=3000, ignore_eos=True)
+        measures = [partial(llama_delay_ms, way, make, server) for way in WAYS.values()]
+        return await row("llama.cpp, direct, streaming", rounds, measures)
 
 
 async def measure_all(rounds: int, folder: Path) -> list[str]:
@@ -82,7 +71,7 @@ async def measure_all(rounds: int, folder: Path) -> list[str]:
     random_model(model)
     server = LlamaServer(model, folder / "log.txt", jinja=False)
     try:
-        return [*lines, *await llama(rounds, server)]
+        return [*lines, await llama(rounds, server)]
     finally:
         server.close()
 
@@ -94,8 +83,9 @@ def main(rounds: int) -> None:
     logging.getLogger("tokenline").setLevel(logging.CRITICAL)  # a dropped run is warned of
     with tempfile.TemporaryDirectory() as folder:
         lines = asyncio.run(measure_all(rounds, Path(folder)))
-    click.echo("| server, client, state | way | n | median ms | max ms |")
-    click.echo("| --- | --- | --- | --- | --- |")
+    click.echo(f"ms, median and (max) of {rounds}\n")
+    click.echo(f"| server, client, state | {' | '.join(WAYS)} |")
+    click.echo("| --- " * (1 + len(WAYS)) + "|")
     click.echo("\n".join(lines))
 
 
