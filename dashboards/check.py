@@ -3,9 +3,10 @@
     apt-get install prometheus chromium        # Debian's
     python -m dashboards.check prometheus      # every expression on live data, pictures
     python -m dashboards.check phoenix         # spans over http and gRPC, read back, a screenshot
+    python -m dashboards.check report          # the page of `tokenline report`, without a network
 
-Both put a mixed load on the simulator (`dashboards.load`). What they need from PyPI goes to
-virtual environments of their own under `build/dashboards` (Phoenix: 855 MB).
+All put a mixed load on the simulator (`dashboards.load`). What the first two need from PyPI goes
+to virtual environments of their own under `build/dashboards` (Phoenix: 855 MB).
 """
 
 import sys
@@ -38,6 +39,15 @@ def prometheus(seconds: float, pictures: bool) -> None:
 def phoenix(seconds: float) -> None:
     """Send spans to Arize Phoenix over both transports and read them back."""
     from .phoenix_check import check
+
+    check(seconds, PICTURES)
+
+
+@cli.command()
+@click.option("--seconds", default=20.0, show_default=True, help="How long the load lasts.")
+def report(seconds: float) -> None:
+    """Draw the page of `tokenline report` in a browser that has no network."""
+    from .report_check import check
 
     check(seconds, PICTURES)
 

@@ -2,8 +2,10 @@
 
     python -m dashboards.load --seconds 90 --metrics-port 9464
     python -m dashboards.load --seconds 10 --otlp http://127.0.0.1:6006 --protocol http/protobuf
+    python -m dashboards.load --seconds 20 --traces traces.db
 
-With a metrics port it serves Prometheus' text form; with OTLP it exports spans, content included.
+With a metrics port it serves Prometheus' text form; with OTLP it exports spans, content included;
+with a trace store it keeps a record of every request.
 """
 
 import asyncio
@@ -20,7 +22,13 @@ import msgspec
 from tokenline.errors import TokenlineError
 from tokenline.options import Capacity, Overflow
 from tokenline.pipeline import Pipeline
-from tokenline.telemetry import OTelTelemetry, Telemetry, TelemetryOptions, configure
+from tokenline.telemetry import (
+    NoTelemetry,
+    OTelTelemetry,
+    Telemetry,
+    TelemetryOptions,
+    configure,
+)
 from tokenline_stages import Connection, connect, reader
 from tokenline_stages.simulator import Bimodal, LogNormal, Plan, SimulatorProcess
 from tokenline_stages.simulator.faults import Cut, Delay, HttpError
@@ -93,11 +101,24 @@ TRAFFIC = (
 class Load:
     """Sends all traffic to one simulator."""
 
-    def __init__(self, simulator: SimulatorProcess, telemetry: Telemetry, seconds: float) -> None:
+    def __init__(
+        self,
+        simulator: SimulatorProcess,
+        telemetry: Telemetry,
+        seconds: float,
+        traces: str | None = None,
+    ) -> None:
         self._until = time.monotonic() + seconds
         self._random = Random(1)
         self._connections = {
-            name: connect(name, api_key="x", base_url=base, telemetry=telemetry, max_retries=0)
+            name: connect(
+                name,
+                api_key="x",
+                base_url=base,
+                telemetry=telemetry,
+                traces=traces,
+                max_retries=0,
+            )
             for name, base in (
                 ("openai", simulator.openai_base_url),
                 ("anthropic", simulator.url),
@@ -170,29 +191,42 @@ def to_prometheus(port: int) -> OTelTelemetry:
     return OTelTelemetry(TracerProvider(), meters)
 
 
+def to_collector(endpoint: str, protocol: str) -> OTelTelemetry:
+    """Telemetry that exports by OTLP, content included."""
+    return configure(
+        service_name="tokenline-load",
+        endpoint=endpoint,
+        protocol="grpc" if protocol == "grpc" else "http/protobuf",
+        options=TelemetryOptions(content="span"),
+    )
+
+
 @click.command()
 @click.option("--seconds", default=60.0, show_default=True)
 @click.option("--metrics-port", type=int, help="Serve metrics here, for Prometheus.")
 @click.option("--otlp", help="Endpoint for spans.")
-@click.option("--protocol", default="http/protobuf", show_default=True)
-def main(seconds: float, metrics_port: int | None, otlp: str | None, protocol: str) -> None:
+@click.option(
+    "--protocol",
+    default="http/protobuf",
+    show_default=True,
+    type=click.Choice(["http/protobuf", "grpc"]),
+)
+@click.option("--traces", help="Trace store that gets a record of every request.")
+def main(
+    seconds: float, metrics_port: int | None, otlp: str | None, protocol: str, traces: str | None
+) -> None:
     """Put a mixed load on a simulator."""
-    telemetry: OTelTelemetry
+    telemetry: OTelTelemetry | None = None
     if metrics_port is not None:
         telemetry = to_prometheus(metrics_port)
-    elif otlp is not None and protocol in ("http/protobuf", "grpc"):
-        options = TelemetryOptions(content="span")
-        telemetry = configure(
-            service_name="tokenline-load",
-            endpoint=otlp,
-            protocol="grpc" if protocol == "grpc" else "http/protobuf",
-            options=options,
-        )
-    else:
-        sys.exit("give --metrics-port, or --otlp with --protocol http/protobuf or grpc")
+    elif otlp is not None:
+        telemetry = to_collector(otlp, protocol)
+    elif traces is None:
+        sys.exit("give --metrics-port, --otlp or --traces")
     with SimulatorProcess() as simulator:
-        asyncio.run(Load(simulator, telemetry, seconds).run())
-    telemetry.shutdown(10.0)
+        asyncio.run(Load(simulator, telemetry or NoTelemetry(), seconds, traces).run())
+    if telemetry is not None:
+        telemetry.shutdown(10.0)
 
 
 if __name__ == "__main__":

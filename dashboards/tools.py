@@ -100,8 +100,16 @@ def wait_for(what: str, look: Callable[[], bool], seconds: float) -> None:
     raise CheckFailedError(f"{what}: not within {seconds:g} s")
 
 
-def photograph(url: str, picture: Path, width: int, height: int, patience_ms: int = 8000) -> None:
-    """A picture of a page in headless Chromium."""
+def photograph(
+    url: str,
+    picture: Path,
+    width: int,
+    height: int,
+    patience_ms: int = 8000,
+    *,
+    network: bool = True,
+) -> None:
+    """A picture of a page in headless Chromium; without a network no name resolves."""
     picture.parent.mkdir(parents=True, exist_ok=True)
     profile = WORK / "chromium"
     options = (
@@ -109,6 +117,7 @@ def photograph(url: str, picture: Path, width: int, height: int, patience_ms: in
         f"--window-size={width},{height}",
         f"--virtual-time-budget={patience_ms}",
         f"--screenshot={picture}",
+        *(() if network else ("--host-resolver-rules=MAP * ~NOTFOUND",)),
     )
     subprocess.run([*CHROMIUM, *options, url], check=True, capture_output=True, timeout=180)
     if not picture.exists():
