@@ -19,12 +19,16 @@ from benchmarks.clock_errors import (
     connect_to,
     payload_for,
 )
+from opentelemetry.sdk.trace import ReadableSpan
 
 from tests.end_to_end.llamacpp import LlamaServer
+from tests.pipeline.telemetry.conftest import Memory, MemoryFactory
+from tests.pipeline.telemetry.conftest import memory as memory
 from tokenline.events import Event
 from tokenline.pipeline import Pipeline
 from tokenline.record import RunRecord, StageKind
 from tokenline.stage import StageSpec, StepContext
+from tokenline_stages import connect
 from tokenline_stages.simulator import Plan, SimulatorProcess
 
 pytestmark = [pytest.mark.anyio, pytest.mark.server]
@@ -138,3 +142,53 @@ async def test_a_slow_stage_shows_in_its_own_span_only(
     assert others < before + stages["slow"].processing_ns / 10
     # What the stage took is not the provider's time.
     assert record.stages[0].idle_ns < plain.stages[0].idle_ns - stages["slow"].processing_ns / 2
+
+
+Spans = dict[str, ReadableSpan]
+
+
+def traces_of(made: Memory) -> list[Spans]:
+    """The spans of each request by name, the request's own as `request`."""
+    found: dict[int, Spans] = {}
+    for span in made.spans():
+        assert span.context is not None
+        name = span.name if span.name.startswith("stage ") else "request"
+        found.setdefault(span.context.trace_id, {})[name] = span
+    return list(found.values())
+
+
+def time_of(span: ReadableSpan, kind: str) -> float:
+    value = (span.attributes or {})[f"tokenline.stage.time.{kind}"]
+    assert isinstance(value, float)
+    return value
+
+
+def accounted(spans: Spans) -> float:
+    """Share of the request span that its stage spans' attributes explain."""
+    request = spans["request"]
+    assert request.start_time is not None
+    assert request.end_time is not None
+    inside = [s for name, s in spans.items() if name not in ("request", "stage consumer")]
+    explained = time_of(spans["stage source"], "idle")
+    explained += sum(time_of(s, "processing") + time_of(s, "blocked") for s in inside)
+    return explained / ((request.end_time - request.start_time) / 1e9)
+
+
+async def test_spans_say_the_same(
+    simulator: SimulatorProcess, plan: Plan, memory: MemoryFactory
+) -> None:
+    made = memory()
+    async with connect(
+        "openai", api_key="x", base_url=simulator.openai_base_url, telemetry=made.telemetry
+    ) as connection:
+        stage = StageSpec("slow", Event, Event, slow)
+        pipeline = connection.pipeline().edit().insert_after("normalizer", stage).build()
+        for _ in range(4):
+            await record_of(pipeline, plan)
+    # The first one sets up; of the others the one that the machine disturbed least.
+    best = max(traces_of(made)[1:], key=accounted)
+    assert 0.98 <= accounted(best) <= 1.0
+    slow_s = time_of(best["stage slow"], "processing")
+    assert slow_s >= plan.tokens * SLOW_S
+    for name in ("parser", "normalizer", "fan-out", "accumulator"):
+        assert time_of(best[f"stage {name}"], "processing") < slow_s / 10
