@@ -5,7 +5,8 @@ from tokenline_bench import Endpoint, measure
 
 
 def test_ttft():
-    report = measure(Endpoint(model="my-model", base_url=URL), requests=50, concurrency=4)
+    endpoint = Endpoint(model="my-model", provider="vllm", base_url=URL)
+    report = measure(endpoint, requests=50, concurrency=4)
     assert report.ttft.at(0.9).value < 500e6
 ```
 

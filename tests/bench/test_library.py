@@ -14,7 +14,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarking.md"
 def test_ttft_test_of_the_documentation(
     simulator: SimulatorProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "right")
+    monkeypatch.setenv("VLLM_API_KEY", "right")
     blocks = re.findall(r"^```python\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
     (block,) = [block for block in blocks if "def test_ttft" in block]
     assert len([line for line in block.splitlines() if line.strip()]) <= 5

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from tokenline_bench.regression import Verdict
 
 EXIT_REGRESSION = 3
+_WIDE = 96
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
@@ -44,7 +47,8 @@ def compare(before: Path, after: Path, thresholds: tuple[str, ...], strict: bool
     bounds = tuple(read_threshold(text) for text in thresholds or DEFAULT)
     verdicts = compare_reports(read_report(before), read_report(after), bounds)
     console = Console()
-    console.print(_table(verdicts))
+    for table in _tables(verdicts, console.width >= _WIDE):
+        console.print(table)
     bad = [v for v in verdicts if v.regression or (strict and v.possible)]
     unclear = sum(verdict.possible for verdict in verdicts)
     console.print(
@@ -56,19 +60,25 @@ def compare(before: Path, after: Path, thresholds: tuple[str, ...], strict: bool
         sys.exit(EXIT_REGRESSION)
 
 
-def _table(verdicts: list[Verdict]) -> Table:
+def _tables(verdicts: list[Verdict], wide: bool) -> Iterator[Table]:
+    """One table for each level and endpoint."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("what", "load", "endpoint"):
-        table.add_column(heading)
-    for heading in ("before", "after", "change", "interval", "effect", "allowed"):
-        table.add_column(heading, justify="right")
-    table.add_column("verdict")
-    for verdict in verdicts:
-        table.add_row(*_row(verdict))
-    return table
+    for place, group in groupby(verdicts, lambda verdict: (verdict.level, verdict.endpoint)):
+        title = ", ".join(place) + " (times in ms)"
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("what")
+        for heading in ("before", "after", "change", "interval"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        if wide:
+            table.add_column("allowed", justify="right")
+            table.add_column("effect", justify="right")
+        table.add_column("verdict", no_wrap=True)
+        for verdict in group:
+            *cells, allowed, effect, word = _row(verdict)
+            table.add_row(*cells, *((allowed, effect) if wide else ()), word)
+        yield table
 
 
 def _row(verdict: Verdict) -> tuple[str, ...]:
@@ -76,22 +86,20 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
     from tokenline_bench.output.text import show, signed_percent
 
     bound = verdict.threshold
-    place = (verdict.level, verdict.endpoint)
     word = "REGRESSION" if verdict.regression else "unclear" if verdict.possible else "ok"
     if verdict.comparison is None:
         shares = (show(verdict.before, "share"), show(verdict.after, "share"))
-        points = f"{verdict.worse * 100:+.1f} points"
-        return (bound.metric, *place, *shares, points, "", "", f"+{bound.allowed:.1%}", word)
+        points = f"{verdict.worse * 100:+.1f} pts"
+        return (bound.metric, *shares, points, "", f"+{bound.allowed:.1%}", "", word)
     found = verdict.comparison.change
     unit = REQUEST_METRICS[bound.metric].unit
     return (
         f"{bound.metric}.{bound.statistic}",
-        *place,
         show(found.before, unit),
         show(found.after, unit),
         signed_percent(found.relative),
         f"{signed_percent(found.low)} to {signed_percent(found.high)}",
-        f"{found.effect:+.2f}",
         f"{'-' if verdict.comparison.higher_is_better else '+'}{bound.allowed:.1%}",
+        f"{found.effect:+.2f}",
         word,
     )

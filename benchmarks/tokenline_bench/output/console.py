@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -37,10 +38,7 @@ def _parts(report: Report, wide: bool) -> Iterator[RenderableType]:
         yield Text(f"knee: {report.knee} is the highest load that met the SLO\n", style="bold")
     elif any(level.held is not None for level in report.levels) and len(report.levels) > 1:
         yield Text("knee: no load met the SLO\n", style="bold")
-    if report.comparisons:
-        for level in report.levels:
-            mine = [each for each in report.comparisons if each.level == level.title]
-            yield comparison_table(mine, f"endpoints, measured in turns, {level.title}")
+    yield from _comparison_tables(report.comparisons, wide)
     for warning in report.warnings:
         yield Text(f"warning: {warning}", style="yellow")
 
@@ -212,22 +210,31 @@ def _sweep_row(level: LevelReport, endpoint: EndpointReport) -> Iterator[str]:
     yield str(endpoint.outcomes.get("error", 0) + endpoint.outcomes.get("timeout", 0))
 
 
-def comparison_table(comparisons: list[Comparison], title: str) -> Table:
-    """Changes with intervals and effect sizes."""
-    table = _table(
-        title,
-        *("metric", "before", "after", "change", "interval", "effect", "n"),
-    )
-    for each in comparisons:
-        difference = each.change
-        unit = "ns" if each.metric not in ("stream_rate", "token_rate") else "tokens/s"
-        table.add_row(
-            f"{title_of(each.metric)} {difference.statistic}",
-            f"{each.before} {show(difference.before, unit)}",
-            f"{each.after} {show(difference.after, unit)}",
-            signed_percent(difference.relative),
-            f"{signed_percent(difference.low)} to {signed_percent(difference.high)}",
-            f"{difference.effect:+.2f}",
-            f"{difference.n_before}, {difference.n_after}",
+def _comparison_tables(comparisons: Sequence[Comparison], wide: bool) -> Iterator[Table]:
+    """Changes with intervals and effect sizes, one table for each level and endpoint."""
+    for (level, before, after), group in groupby(
+        comparisons, lambda each: (each.level, each.before, each.after)
+    ):
+        headings = ["metric", before, after, "change", "interval", "effect"]
+        table = _table(
+            f"{after} against {before}, measured in turns, {level}", *headings, *["n"] * wide
         )
-    return table
+        for column in table.columns[1:3]:
+            column.no_wrap, column.overflow = False, "fold"
+        for each in group:
+            table.add_row(*_comparison_row(each), *[_counts(each)] * wide)
+        yield table
+
+
+def _comparison_row(each: Comparison) -> Iterator[str]:
+    found = each.change
+    unit = "ns" if each.metric not in ("stream_rate", "token_rate") else "tokens/s"
+    yield f"{title_of(each.metric)} {found.statistic}"
+    yield from (show(value, unit) for value in (found.before, found.after))
+    yield signed_percent(found.relative)
+    yield f"{signed_percent(found.low)} to {signed_percent(found.high)}"
+    yield f"{found.effect:+.2f}"
+
+
+def _counts(each: Comparison) -> str:
+    return f"{each.change.n_before}, {each.change.n_after}"

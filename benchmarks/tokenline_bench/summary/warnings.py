@@ -36,9 +36,12 @@ def find_warnings(report: Report, results: Results) -> list[str]:
 
 def _of_level(level: LevelReport, report: Report) -> Iterator[str]:
     yield from dict.fromkeys(_of_harness(level))
+    endpoints: dict[str, list[str]] = {}
     for endpoint in level.endpoints:
-        label = f"{endpoint.endpoint}: " if len(level.endpoints) > 1 else ""
-        yield from (label + warning for warning in _of_endpoint(endpoint, level, report))
+        for warning in _of_endpoint(endpoint, level, report):
+            endpoints.setdefault(warning, []).append(endpoint.endpoint)
+    for warning, names in endpoints.items():
+        yield warning if len(names) == len(level.endpoints) else f"{', '.join(names)}: {warning}"
 
 
 def _of_work(report: Report, results: Results) -> Iterator[str]:
