@@ -6,13 +6,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types check bench bench-peers clean
+.PHONY: help setup demo test lint types check bench bench-micro bench-peers gate clean
 
 help:
 	@echo "make demo    stream from a simulated provider and see the TTFT breakdown"
 	@echo "make test    run the tests"
 	@echo "make check   lint, types and tests"
 	@echo "make bench   CPU per event beside the floor and the openai SDK"
+	@echo "make gate    has any part become slower than benchmarks/gate.json says?"
+	@echo "make bench-micro   the parts of the pipeline one by one"
 	@echo "make bench-peers   everything beside all peers, each in its own environment; 20 minutes"
 
 setup: $(STAMP)
@@ -42,6 +44,12 @@ check: lint types test
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.cost
+
+gate: $(STAMP)
+	$(BIN)/python -m benchmarks.gate
+
+bench-micro: $(STAMP)
+	$(BIN)/python -m benchmarks.micro $(ARGS)
 
 bench-peers: $(STAMP)
 	$(BIN)/python -m benchmarks.peers $(ARGS)

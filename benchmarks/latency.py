@@ -103,6 +103,8 @@ async def measure_load(client: Client, control_url: str, streams: int, window: W
     entries = await asyncio.to_thread(reading.ledger, control_url)
     end_ns = min(to_ns, start_ns + round(window.total_s * 1e9) - 40_000_000)
     added, late = reading.pair(entries, from_ns, end_ns)
+    if not added:
+        raise WrongCountError("no event was sent while all streams were open")
     took_ns = to_ns - from_ns
     got = sum(from_ns <= at <= to_ns for each in reading.stamps for at in each)
     return Load(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks.clients.contract import ClientSpec
 from benchmarks.environments import DEFAULT_FOLDER, ROOT
 from benchmarks.sender import SenderProcess
 
@@ -110,7 +111,7 @@ async def run(
         if not group:
             continue
         with SenderProcess(core=server, tls=True) as sender:
-            processes = Processes(environments, sender, core)
+            processes = Processes(partial(python_of, environments), sender, core)
             try:
                 for row in group:
                     specs = [CLIENTS[name] for name in names]
@@ -119,6 +120,11 @@ async def run(
                     )
             finally:
                 await processes.stop()
+
+
+def python_of(folder: Path, spec: ClientSpec) -> str:
+    """The interpreter of a client's environment."""
+    return environment(spec.environment, folder).python
 
 
 async def measure(row: str, bench: Bench, results: Results) -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from benchmarks.clients.contract import ClientSpec
 from benchmarks.environments import ROOT, clean_environment
 from benchmarks.sender import SenderProcess
-
-from .roster import environment
 
 Options = Mapping[str, Any]
 """Arguments of a measure."""
@@ -28,13 +25,15 @@ class Processes:
     """Starts processes of clients and asks them.
 
     Args:
-        folder: where environments live.
+        python_of: the interpreter that has a client's packages.
         sender: the server.
         core: the core that clients run on; None for any.
     """
 
-    def __init__(self, folder: Path, sender: SenderProcess, core: int | None) -> None:
-        self._folder = folder
+    def __init__(
+        self, python_of: Callable[[ClientSpec], str], sender: SenderProcess, core: int | None
+    ) -> None:
+        self._python_of = python_of
         self._core = core
         self.sender = sender
         self._alive: dict[str, Worker] = {}
@@ -75,7 +74,7 @@ class Processes:
         """A process of a client; the caller stops it."""
         settings = {"spec": asdict(spec), "control_url": self.sender.url, "core": core}
         process = await asyncio.create_subprocess_exec(
-            environment(spec.environment, self._folder).python,
+            self._python_of(spec),
             *("-m", "benchmarks.peers.worker", json.dumps(settings)),
             cwd=ROOT,
             env=self._variables(),
@@ -92,7 +91,7 @@ class Processes:
         started_s = loop.time()
         process = await asyncio.create_subprocess_exec(
             *(() if self._core is None else ("taskset", "-c", str(self._core))),
-            environment(spec.environment, self._folder).python,
+            self._python_of(spec),
             *("-m", "benchmarks.peers.cold", json.dumps(asdict(spec)), self.sender.url),
             cwd=ROOT,
             env=self._variables(),

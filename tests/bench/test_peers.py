@@ -1,0 +1,145 @@
+"""The harness of `make bench-peers`: a tiny round with the clients of this environment."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.clients.contract import ClientSpec
+from benchmarks.latency import Window, measure_load
+from benchmarks.peers import output
+from benchmarks.peers.processes import FailedError, Processes
+from benchmarks.peers.results import Results
+from benchmarks.peers.roster import CLIENTS, FLOOR, TOKENLINE
+from benchmarks.peers.rows import ROWS, Bench
+from benchmarks.peers.search import Search
+from benchmarks.peers.settings import QUICK
+from benchmarks.peers.targets import check_all
+from benchmarks.sender import SenderProcess
+
+pytestmark = pytest.mark.server
+
+TINY = replace(
+    QUICK,
+    batch_events=400,
+    least_cpu_s=0.0,
+    paced_streams=2,
+    paced_events=15,
+    requests=3,
+    load=(("ramp_s", 0.05), ("settle_s", 0.05), ("measure_s", 0.2)),
+    scaling=(2,),
+    length=2_000,
+    arguments=((2_000, 40), (10_000, 200)),
+)
+OURS = [CLIENTS[FLOOR], CLIENTS[TOKENLINE]]
+
+
+@pytest.fixture(scope="module")
+def sender() -> Iterator[SenderProcess]:
+    with SenderProcess(tls=True) as process:
+        yield process
+
+
+def here(spec: ClientSpec) -> str:
+    """Clients run in this environment."""
+    return sys.executable
+
+
+def measure(sender: SenderProcess, *rows: str) -> dict[str, dict[str, Any]]:
+    async def run() -> dict[str, dict[str, Any]]:
+        processes = Processes(here, sender, None)
+        bench = Bench(processes, OURS, TINY, lambda text: None)
+        try:
+            found = {row: await ROWS[row](bench) for row in rows}
+        finally:
+            await processes.stop()
+        assert bench.failures == {}
+        return found
+
+    return asyncio.run(run())
+
+
+def test_every_row_gives_figures_of_both(sender: SenderProcess, tmp_path: Path) -> None:
+    rows = ("batch", "paced", "paced_tls", "first_token", "request", "linear", "cold", "scaling")
+    found = measure(sender, *rows)
+
+    results = Results.load(tmp_path)
+    results.begin({"commit": "none", "date": "today"}, {}, True)
+    for row in rows:
+        assert set(found[row]) == {FLOOR, TOKENLINE}
+        assert all(found[row].values())
+        results.put(row, found[row], {})
+
+    again = Results.load(tmp_path)
+    output.write_all(again, tmp_path)
+    report = (tmp_path / "results.md").read_text()
+    assert "| **tokenline** |" in report
+    assert (tmp_path / "scaling.svg").read_text().startswith("<svg")
+    assert len(check_all(again)) == 7
+
+
+def test_added_latency_is_never_negative(sender: SenderProcess) -> None:
+    async def run() -> Any:
+        client = CLIENTS[FLOOR].make(sender.url)
+        try:
+            return await measure_load(client, sender.url, 3, Window(0.05, 0.05, 0.3))
+        finally:
+            await client.aclose()
+
+    load = asyncio.run(run())
+    assert load.streams == 3
+    assert 0 <= load.p50_ms <= load.p99_ms <= load.max_ms
+    assert load.events_per_s == pytest.approx(150, rel=0.5)
+
+
+def test_who_fails_is_left_out_and_named(sender: SenderProcess) -> None:
+    async def run() -> None:
+        processes = Processes(here, sender, None)
+        try:
+            with pytest.raises(FailedError, match="TypeError"):
+                await processes.ask(CLIENTS[FLOOR], "batch", {"nonsense": 1})
+        finally:
+            await processes.stop()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("truth", [1, 16, 37, 500])
+def test_search_finds_the_most_streams_that_keep_the_limit(truth: int) -> None:
+    search = Search(20.0)
+    tried = 0
+    while search.wanted:
+        tried += 1
+        search.saw(5.0 if search.wanted <= truth else 500.0)
+    assert truth * 0.93 - 1 <= search.most <= truth
+    assert tried < 14
+
+
+def test_search_gives_a_near_miss_a_second_try() -> None:
+    search = Search(20.0)
+    search.saw(30.0)
+    assert search.wanted == 16
+    search.saw(10.0)
+    assert search.most == 16
+
+
+def test_documentation_is_replaced_between_the_marks_only(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("before\n<!-- begin measured -->\nold\n<!-- end measured -->\nafter\n")
+    output._replace(path, "new")
+    assert path.read_text() == (
+        "before\n<!-- begin measured -->\nnew\n<!-- end measured -->\nafter\n"
+    )
+
+
+def test_results_of_quick_and_full_runs_do_not_mix(tmp_path: Path) -> None:
+    results = Results.load(tmp_path)
+    results.begin({"commit": "none"}, {}, True)
+    results.put("batch", {FLOOR: [1.0]}, {})
+    results.begin({"commit": "none"}, {}, False)
+    assert results.figures("batch") == {}
+    assert json.loads((tmp_path / "results.json").read_text())["quick"] is True
