@@ -27,6 +27,7 @@ from .errors import QueueFullError, StageFailedError, StreamError, TokenlineErro
 from .options import Capacity, Execution
 from .record import StageKind, StageRecord
 from .stage import FailureStep, Stage, StepContext
+from .wiring import check_step
 
 Spawn = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
 
@@ -467,11 +468,13 @@ def open_step(stage: Stage[Any, Any], context: StepContext) -> Any:
 
     Raises:
         StageFailedError: `open` raised something untyped.
+        WiringError: what it gave is no step.
     """
     try:
-        return stage.open(context)
+        step = stage.open(context)
     except Exception as error:
         raise name_stage(error, stage.name) from error
+    return check_step(stage, step)
 
 
 def name_stage(error: BaseException, stage: str) -> BaseException:

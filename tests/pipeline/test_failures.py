@@ -15,6 +15,7 @@ from tokenline.errors import (
     StageFailedError,
     StreamError,
     UsageError,
+    WiringError,
 )
 from tokenline.events import Event, TextDelta
 from tokenline.options import Capacity, Execution, Overflow
@@ -355,7 +356,7 @@ async def test_the_account_never_shows_negative_other_time() -> None:
 
 
 async def test_an_error_that_nobody_read_keeps_what_had_arrived() -> None:
-    script = [b"a\n", b"b\n", ConnectError("gone")]
+    script: list[bytes | BaseException] = [b"a\n", b"b\n", ConnectError("gone")]
     async with builder(ScriptedSource(script)).build().run({}) as run:
         await anext(run)
         while run.outcome is None:
@@ -363,3 +364,15 @@ async def test_an_error_that_nobody_read_keeps_what_had_arrived() -> None:
     assert isinstance(run.error, ConnectError)
     assert run.error.partial is not None
     assert run.error.partial.text == "a b "
+
+
+@executions
+async def test_a_stage_that_opens_no_step_is_named(execution: Execution) -> None:
+    bare = StageSpec("bare", Event, Event, lambda context: None)  # type: ignore[arg-type, return-value]
+    source = ScriptedSource([b"a\n", b".\n"])
+    with pytest.raises(WiringError, match="lacks feed and finish") as caught:
+        async with (
+            builder(source, execution).insert_after("normalizer", bare).build().run({}) as run
+        ):
+            await run.result()
+    assert caught.value.stage == "bare"
