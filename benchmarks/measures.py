@@ -177,10 +177,16 @@ async def open_streams_bytes(client: Client, streams: int, events_per_s: float) 
     before = rss_bytes()
     stamps: list[list[int]] = [[] for _ in range(streams)]
     plan = {"ttft_s": 0.1, "inter_token_s": 1 / events_per_s, "tokens": 10_000}
-    asyncio.get_running_loop().create_task(read_all(client, Streams(plan, streams, 2.0), stamps))
-    await asyncio.sleep(4.5)
-    if not all(stamps):
-        raise WrongCountError(f"{sum(map(bool, stamps))} of {streams} streams are open")
+    reading = asyncio.create_task(read_all(client, Streams(plan, streams, 2.0), stamps))
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + 20.0
+    while not all(stamps):
+        if loop.time() > until_s:
+            raise WrongCountError(f"{sum(map(bool, stamps))} of {streams} streams are open")
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(1.0)
+    if reading.done():
+        reading.result()
     return (rss_bytes() - before) / streams
 
 

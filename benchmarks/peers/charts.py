@@ -39,10 +39,15 @@ def panels(results: Results, row: str, title: str) -> list[Panel]:
 
 def write_picture(results: Results, path: Path) -> None:
     """The picture for the documentation."""
-    rows = [panels(results, "scaling", "one core")]
+    path.write_text(draw(_rows(results)), encoding="utf-8")
+
+
+def _rows(results: Results) -> list[list[Panel]]:
+    """A row for each figure: on one core, and on two where that was measured."""
+    columns = [panels(results, "scaling", "one core")]
     if results.figures("scaling_two"):
-        rows.append(panels(results, "scaling_two", "two cores"))
-    path.write_text(draw(rows), encoding="utf-8")
+        columns.append(panels(results, "scaling_two", "two cores"))
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def write_page(results: Results, path: Path) -> None:
@@ -50,9 +55,9 @@ def write_page(results: Results, path: Path) -> None:
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    rows = [panels(results, "scaling", "one core"), panels(results, "scaling_two", "two cores")]
+    rows = _rows(results)
     titles = [panel.title for row in rows for panel in row]
-    figure = make_subplots(rows=len(rows), cols=len(_PANELS), subplot_titles=titles)
+    figure = make_subplots(rows=len(rows), cols=len(rows[0]), subplot_titles=titles)
     for at, row in enumerate(rows, 1):
         for column, panel in enumerate(row, 1):
             for series in panel.series:
@@ -69,5 +74,5 @@ def write_page(results: Results, path: Path) -> None:
             if panel.logarithmic:
                 figure.update_yaxes(type="log", row=at, col=column)
     figure.update_xaxes(title_text="streams")
-    figure.update_layout(height=420 * len(rows), width=2000, template="plotly_white")
+    figure.update_layout(height=360 * len(rows), template="plotly_white")
     figure.write_html(path, include_plotlyjs=True)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_WIDTH, _HEIGHT = 300, 210
-_LEFT, _TOP, _RIGHT, _BOTTOM = 52, 30, 14, 34
+_WIDTH, _HEIGHT = 430, 230
+_LEFT, _TOP, _RIGHT, _BOTTOM = 56, 32, 16, 36
 _LEGEND = 28
 
 
@@ -35,7 +35,7 @@ def draw(rows: Sequence[Sequence[Panel]]) -> str:
     height = len(rows) * _HEIGHT + _LEGEND
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        'font-family="sans-serif" font-size="10" fill="#374151">',
+        'font-family="sans-serif" font-size="11" fill="#374151">',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         _legend(rows),
     ]
