@@ -30,6 +30,7 @@ from .errors import EmptyResponseError as EmptyResponseError
 from .errors import FirstTokenTimeoutError as FirstTokenTimeoutError
 from .errors import HeadersTimeoutError as HeadersTimeoutError
 from .errors import IdleTimeoutError as IdleTimeoutError
+from .errors import InvalidOptionError as InvalidOptionError
 from .errors import LimitExceededError as LimitExceededError
 from .errors import MalformedStreamError as MalformedStreamError
 from .errors import MessagesGoneError as MessagesGoneError

@@ -2,6 +2,7 @@
 
 - `TokenlineError`
     - `ConfigError`: a mistake on our side, found before any network use
+        - `InvalidOptionError`: an option that there is not, or a value it cannot have
         - `WiringError`: a pipeline that does not fit together (names the stage)
         - `UnknownProviderError`: lists the known ones
         - `MissingKeyError`: no credentials
@@ -60,6 +61,14 @@ class TokenlineError(Exception):
 
 class ConfigError(TokenlineError):
     """A mistake in how tokenline is set up or called."""
+
+
+class InvalidOptionError(ConfigError, ValueError):
+    """Options that cannot be. `options` are their names, as `timeouts.idle_s`."""
+
+    def __init__(self, message: str, *, options: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.options = options
 
 
 class WiringError(ConfigError):

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from tests.stages.message_view.providers import golden_body, golden_events
 from tests.stages.message_view.script import (
     MESSAGE_ID,
@@ -31,6 +30,7 @@ from tokenline.errors import (
     ContextOverflowError,
     CreditsError,
     EmptyResponseError,
+    InvalidOptionError,
     LimitExceededError,
     MalformedStreamError,
     OverloadedError,
@@ -547,9 +547,9 @@ def test_free_text_tools_are_left_alone() -> None:
 
 
 def test_one_key_cannot_be_both() -> None:
-    with pytest.raises(ValidationError, match="name two"):
+    with pytest.raises(InvalidOptionError, match="name two"):
         MessageViewOptions(use_assistant_message=True, inner_thoughts_key="message")
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidOptionError):
         MessageViewOptions(message_types={"tool_message"})  # type: ignore[arg-type]
     assert MessageViewOptions(requires_approval_tools=["a"]).requires_approval("a")  # type: ignore[arg-type]
 
