@@ -54,12 +54,13 @@ def write_all(results: Results, folder: Path) -> None:
 
 def write_docs(results: Results) -> None:
     """Put the tables between the documentation's marks, and the picture beside it."""
-    _replace(DOCUMENT, report(results))
-    _replace(ROOT / "README.md", clients_table(results, _SHORT))
+    replace_between(DOCUMENT, report(results))
+    replace_between(ROOT / "README.md", clients_table(results, _SHORT))
     write_picture(results, PICTURE)
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_between(path: Path, text: str) -> None:
+    """Put a text between a file's marks; `ValueError` where they are missing."""
     before, begin, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not (begin and end):

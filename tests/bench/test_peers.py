@@ -130,7 +130,7 @@ def test_search_gives_a_near_miss_a_second_try() -> None:
 def test_documentation_is_replaced_between_the_marks_only(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text("before\n<!-- begin measured -->\nold\n<!-- end measured -->\nafter\n")
-    output._replace(path, "new")
+    output.replace_between(path, "new")
     assert path.read_text() == (
         "before\n<!-- begin measured -->\nnew\n<!-- end measured -->\nafter\n"
     )
