@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from benchmarks.gate import STATED, WATCHED, Sampler, find_worse, margin_of, slower
 from benchmarks.micro.cases import CASES
 
