@@ -173,8 +173,7 @@ async def linear(bench: Bench) -> Row:
 async def cold(bench: Bench) -> Row:
     """Seconds and CPU seconds from starting a process to the first delta."""
     clients = bench.main_clients()
-    for spec in clients:  # byte code and the disk's cache
-        await bench.processes.first_request(spec)
+    await bench.collect(clients, 1, bench.processes.first_request)  # byte code, the disk's cache
     return await bench.collect(clients, bench.settings.heavy_rounds, bench.processes.first_request)
 
 
