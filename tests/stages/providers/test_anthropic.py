@@ -56,10 +56,13 @@ from tokenline.stage import RawChunk, StepContext
 from tokenline_stages.accumulator import Accumulator
 from tokenline_stages.parser import EventStreamParser, SseParser
 from tokenline_stages.providers.anthropic import MessagesNormalizer, decode, decode_frame, structs
+from tokenline_stages.providers.anthropic.unread import decoder_of, frame_decoder_of
 from tokenline_stages.wire.aws_eventstream import Frame, HeaderValue
 from tokenline_stages.wire.items import Comment, Done, Unknown
 
 DATA = Path(__file__).parents[2] / "data" / "anthropic"
+TEXT_BLOCK = {"type": "text", "text": ""}
+TEXT_DELTA = {"type": "text_delta", "text": "hi"}
 GOLDEN = sorted(path.name for path in DATA.glob("*.sse"))
 
 
@@ -326,6 +329,78 @@ def test_strict_refuses_news() -> None:
     for item in (items[1], items[2], items[3]):
         _, error = run([[items[0], item]], strict=True)
         assert type(error) is UnknownEventError
+
+
+NEWS: dict[str, dict[str, Any]] = {
+    "top": {"type": "ping", "news": 1},
+    "message": {"type": "message_start", "message": {"id": "i", "news": 1}},
+    "block": {"type": "content_block_start", "index": 0, "content_block": TEXT_BLOCK | {"news": 1}},
+    "delta": {"type": "content_block_delta", "index": 0, "delta": TEXT_DELTA | {"news": 1}},
+    "stop": {"type": "message_delta", "delta": {"stop_reason": "end_turn", "news": 1}},
+    "end": {"type": "message_stop", "news": 1},
+}
+PLACES = {
+    "top": "news",
+    "message": "message.news",
+    "block": "content_block.news",
+    "delta": "delta.news",
+    "stop": "delta.news",
+    "end": "news",
+}
+
+
+def answer_with(place: str) -> list[dict[str, Any]]:
+    """A whole answer, one event of which has a member that nobody knows."""
+    plain: dict[str, dict[str, Any]] = {
+        "message": {"type": "message_start", "message": {"id": "i"}},
+        "top": {"type": "ping"},
+        "block": {"type": "content_block_start", "index": 0, "content_block": TEXT_BLOCK},
+        "delta": {"type": "content_block_delta", "index": 0, "delta": TEXT_DELTA},
+        "stop": {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+        "end": {"type": "message_stop"},
+    }
+    plain[place] = NEWS[place]
+    return list(plain.values())
+
+
+def watch(events: Sequence[dict[str, Any]], **context: Any) -> list[structs.MessagesWire]:
+    """Wire items as the parser of a run with this context gives them, from SSE and frames."""
+    step_context = StepContext("m", **context)
+    read, read_frame = decoder_of(step_context), frame_decoder_of(step_context)
+    items = []
+    for event in events:
+        data = json.dumps(event).encode()
+        items.append(read("", data))
+        chunk = json.dumps({"bytes": base64.b64encode(data).decode(), "p": "abc"}).encode()
+        assert read_frame(Frame({":event-type": "chunk"}, chunk)) == items[-1]
+    return items
+
+
+@pytest.mark.parametrize("place", NEWS)
+def test_strict_refuses_unknown_fields(place: str) -> None:
+    _, error = run([watch(answer_with(place), strict=True)], strict=True)
+    assert type(error) is UnknownEventError
+    assert error.code == PLACES[place]
+
+
+@pytest.mark.parametrize("place", NEWS)
+def test_unknown_fields_are_passed_on_where_asked_for(place: str) -> None:
+    items = watch(answer_with(place), pass_unknown=True)
+    plain = run_well(watch(answer_with(place)))
+    events = run_well(items, pass_unknown=True)
+    assert bare(only(events, UnknownEvent)) == [UnknownEvent(0, 0, "", PLACES[place], b"1")]
+    assert bare([e for e in events if type(e) is not UnknownEvent]) == bare(plain)
+    step = MessagesNormalizer(StepContext("m", pass_unknown=True))
+    step.feed(items, 0, [])
+    assert step.unknown == 1
+
+
+@pytest.mark.parametrize("name", [name for name in GOLDEN if name != "news.sse"])
+def test_what_is_documented_is_known(name: str) -> None:
+    context = StepContext("m", strict=True)
+    parser = SseParser(decoder_of(context), context, "anthropic")
+    items = parse(parser, (DATA / name).read_bytes(), ())
+    assert not any(isinstance(item, structs.Watched) for item in items)
 
 
 # -- cuts -------------------------------------------------------------------------------------
@@ -822,7 +897,7 @@ def test_recordings(corpus_dir: Path) -> None:
     found = recordings(corpus_dir)
     assert len(found) >= 27
     for about, expected, body in found:
-        items = items_of(about, body)
+        items = watched_items_of(about, body)
         events, error = run([items], strict=True)
         assert error is None, about["id"]
         stated = expectations(expected)
@@ -842,6 +917,14 @@ def without_nulls(value: Any) -> Any:
 def items_of(about: dict[str, Any], body: bytes, cuts: Sequence[int] = ()) -> list[Any]:
     read = read_frames if about["api"] == "anthropic.bedrock" else read_items
     return read(body, cuts)
+
+
+def watched_items_of(about: dict[str, Any], body: bytes) -> list[Any]:
+    context = StepContext("m", strict=True)
+    parser: Any = SseParser(decoder_of(context), context, "anthropic")
+    if about["api"] == "anthropic.bedrock":
+        parser = EventStreamParser(frame_decoder_of(context), context, "anthropic")
+    return parse(parser, body, ())
 
 
 @pytest.mark.corpus

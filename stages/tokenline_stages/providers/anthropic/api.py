@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tokenline.source import Source
-from tokenline.stage import Stage
+from tokenline.stage import RawChunk, Stage, StageSpec, StepContext
 from tokenline_stages.http.keys import find_key
 from tokenline_stages.normalizer import normalizer
-from tokenline_stages.parser import event_stream_parser, sse_parser
+from tokenline_stages.parser import EventStreamParser, SseParser
 from tokenline_stages.providers.registry import Access, Api, has
 
 from .normalizer import MessagesNormalizer
 from .platforms import DIRECT, Platform
 from .prefill import continue_messages
 from .structs import MessagesWire
-from .wire import decode, decode_frame
+from .unread import decoder_of, frame_decoder_of
 
 
 def messages_api(
@@ -32,8 +32,14 @@ def messages_api(
 
     def parser() -> Stage[Any, Any]:
         if platform.frames:
-            return event_stream_parser(MessagesWire, decode_frame, name)
-        return sse_parser(MessagesWire, decode, name)
+            return StageSpec("parser", RawChunk, MessagesWire, open_frames)
+        return StageSpec("parser", RawChunk, MessagesWire, open_sse)
+
+    def open_frames(context: StepContext) -> EventStreamParser[MessagesWire]:
+        return EventStreamParser(frame_decoder_of(context), context, name)
+
+    def open_sse(context: StepContext) -> SseParser[MessagesWire]:
+        return SseParser(decoder_of(context), context, name)
 
     return Api(
         name="anthropic.messages",

@@ -198,6 +198,11 @@ class MessagesNormalizer:
     def _ping(self, item: structs.Ping | Comment) -> None:
         self._emission.ping()
 
+    def _take_watched(self, item: structs.Watched) -> None:
+        _HANDLERS[type(item.item)](self, item.item)
+        for place, data in item.unread:
+            self._emission.skip(place, data)
+
     def _skip(self, item: Unknown) -> None:
         self._emission.skip(item.type, item.data)
 
@@ -219,4 +224,5 @@ _HANDLERS: Mapping[type, Callable[[MessagesNormalizer, Any], None]] = {
     Comment: MessagesNormalizer._ping,
     Done: MessagesNormalizer._ignore,
     Unknown: MessagesNormalizer._skip,
+    structs.Watched: MessagesNormalizer._take_watched,
 }

@@ -152,6 +152,18 @@ class Completion(_Tagged, tag="completion", frozen=True):
     model: str | None = None
 
 
+class Watched(msgspec.Struct, frozen=True, gc=False):
+    """An event with members that nothing reads, for runs that ask for them; see `unread`.
+
+    Attributes:
+        item: the event.
+        unread: place and value of each, JSON as sent.
+    """
+
+    item: Any
+    unread: tuple[tuple[str, bytes], ...]
+
+
 MessagesWire = (
     MessageStart
     | ContentBlockStart
@@ -166,6 +178,7 @@ MessagesWire = (
     | Comment
     | Done
     | Unknown
+    | Watched
 )
 """Everything that a Messages stream is decoded to."""
 

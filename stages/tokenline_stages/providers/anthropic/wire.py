@@ -127,7 +127,9 @@ def decode(name: str, data: bytes) -> MessagesWire:
         ) from None
 
 
-def decode_frame(frame: EventFrame) -> MessagesWire:
+def decode_frame(
+    frame: EventFrame, decode_event: Callable[[str, bytes], MessagesWire] = decode
+) -> MessagesWire:
     """Decode one AWS event-stream frame of Bedrock's InvokeModelWithResponseStream.
 
     The payload of an event is `{"bytes": BASE64}` around the same JSON as in an SSE event. Frames
@@ -146,7 +148,7 @@ def decode_frame(frame: EventFrame) -> MessagesWire:
         raise MalformedStreamError(f"frame payload is not a chunk: {error}") from error
     if event is None:
         return Unknown(str(headers.get(":event-type", "")), frame.payload)
-    return decode("", event)
+    return decode_event("", event)
 
 
 def decode_block(data: Raw) -> Block:
