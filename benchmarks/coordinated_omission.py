@@ -65,7 +65,7 @@ def main(stall_s: float) -> None:
     table = Table(title=f"one stall of {stall_s:g} s in {DURATION_S:g} s (ms)")
     for heading in ("load", "metric", "p50", "p90", "p99", "max", "outcomes"):
         words = heading in ("load", "metric", "outcomes")
-        table.add_column(heading, justify="left" if words else "right", no_wrap=True)
+        table.add_column(heading, justify="left" if words else "right", no_wrap=not words)
     notes: dict[str, None] = {}
     with SimulatorProcess(Plan(ttft_s=0.02, inter_token_s=0.0, tokens=1)) as simulator:
         for title, load, metric in LOADS:

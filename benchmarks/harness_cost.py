@@ -96,7 +96,8 @@ def cost_table(rows: list[dict[str, Any]]) -> Table:
     table = Table(title="cost of the load generator itself", title_justify="left")
     headings = ("tool", "streams", "TTFT added (ms)", "CPU per event (us)", "CPU to start (s)")
     for heading in headings:
-        table.add_column(heading, justify="left" if heading == "tool" else "right")
+        first = heading == "tool"
+        table.add_column(heading, justify="left" if first else "right", no_wrap=first)
     for tool in dict.fromkeys(row["tool"] for row in rows):
         for streams in REQUESTS:
             mine = [row for row in rows if (row["tool"], row["streams"]) == (tool, streams)]
