@@ -103,7 +103,7 @@ def _error(seen: Observation) -> str:
 def _plain(message: str) -> str:
     """A message without ports and ids, cut to a table's width."""
     text = re.sub(r"127\.0\.0\.1:\d+|req_\w+", "...", message).replace("|", "/")
-    text = _CLASSES.sub("", text)
+    text = _CLASSES.sub("", text).removeprefix("- ")
     return text if len(text) <= 70 else text[:70].rstrip() + "..."
 
 
@@ -134,6 +134,8 @@ def _fault_ns(fault_at: str, entries: list[Entry]) -> int | None:
             return last.ended_ns
         case "write" if last.sent_ns:
             return last.sent_ns[-1]
+        case "content" if last.token_ns:
+            return last.token_ns[-1]
         case _:
             return entries[0].received_ns
 

@@ -26,8 +26,8 @@ class Scenario:
         title: for the table.
         plan: what the server does.
         action: what the user does, see `peers.observing.Job`.
-        fault_at: what noticing is measured from: `write` (the last one), `end` (the server's
-            closing) or `request`; None if there is nothing to notice.
+        fault_at: what noticing is measured from: `write` (the last one), `content` (the last),
+            `end` (the server's closing) or `request`; None if there is nothing to notice.
         limit_s: time limit to set; None leaves the client's defaults.
         tools: offer a tool.
     """
@@ -97,7 +97,7 @@ SCENARIOS = (
         f"After some text only pings; a time limit of {LIMIT_S:g} s is set,"
         f" watched for {WATCH_S:g} s",
         _plan(tokens=2, inter_token_s=60.0, ping_every_s=0.2),
-        fault_at="write",
+        fault_at="content",
         limit_s=LIMIT_S,
     ),
     Scenario(
