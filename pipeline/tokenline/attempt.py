@@ -242,15 +242,15 @@ class Attempt:
         """What source and chain did."""
         source = self.stats.record(self._source.name, StageKind.SOURCE, 0, None)
         first = self.stamps.first_byte_ns
-        now_ns = self._now()
+        ended_ns = source.ended_ns or self._now()
         wait_ns = self._wait_ns
         if self._waiting_ns:
-            wait_ns += now_ns - self._waiting_ns
+            wait_ns += max(0, ended_ns - self._waiting_ns)
         source = replace(
             source,
             items_in=source.batches,
             items_out=source.batches,
-            ended_ns=now_ns if self._waiting_ns else source.ended_ns,
+            ended_ns=ended_ns,
             idle_ns=wait_ns,
             first_item_ns=first - source.started_ns if first else None,
         )

@@ -48,7 +48,8 @@ def collect_stages(records: Sequence[StageRecord], ended_ns: int) -> tuple[Stage
     source = found[0]
     if source.ended_ns > ended_ns:
         end_ns = max(ended_ns, source.started_ns)
-        idle_ns = min(source.idle_ns, end_ns - source.started_ns)
+        busy_ns = source.processing_ns + source.blocked_ns
+        idle_ns = max(0, min(source.idle_ns, end_ns - source.started_ns - busy_ns))
         found[0] = replace(source, ended_ns=end_ns, idle_ns=idle_ns)
     return tuple(found)
 

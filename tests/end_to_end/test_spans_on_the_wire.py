@@ -86,6 +86,8 @@ async def test_request_and_stage_spans_arrive_over_http(
         assert (
             of["tokenline.stage.queue.high_water_mark"] >= 0 if "source" not in span.name else True
         )
+        inside_s = sum(of[f"tokenline.stage.time.{kind}"] for kind in ("processing", "idle"))
+        assert inside_s <= (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9 + 1e-6
     assert values(stages["stage consumer"].attributes)["tokenline.stage.items.out"] == len(events)
 
     duration_s = (root.end_time_unix_nano - root.start_time_unix_nano) / 1e9

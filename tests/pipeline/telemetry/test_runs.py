@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
 from tests.pipeline.lines import BODY, builder, reads
@@ -81,6 +82,18 @@ async def drop(made: Memory) -> None:
     # No close and no `async with`: the garbage collector finds it.
 
 
+def check_times(span: ReadableSpan) -> None:
+    """A stage neither works nor waits outside its own span."""
+    if not span.name.startswith("stage "):
+        return
+    assert span.start_time is not None
+    assert span.end_time is not None
+    found = span.attributes or {}
+    kinds = ("processing", "blocked", "idle")
+    spent_s = sum(float(str(found[f"tokenline.stage.time.{kind}"])) for kind in kinds)
+    assert spent_s <= (span.end_time - span.start_time) / 1e9 + 1e-6, span.name
+
+
 @pytest.mark.parametrize(
     ("leave", "outcome", "status"),
     [
@@ -115,6 +128,8 @@ async def test_every_end_gives_one_request_span(
     assert {root.parent.span_id for root in roots if root.parent} == {
         caller.get_span_context().span_id
     }
+    for span in made.spans():
+        check_times(span)
     assert "detach" not in caplog.text.lower()
     assert asyncio.all_tasks() == tasks
     active = made.metrics()["tokenline.streams.active"].data.data_points
