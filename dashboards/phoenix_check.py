@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,12 @@ def _check_request(span: Mapping[str, Any], stages: list[dict[str, Any]]) -> Non
     names = {stage["name"].removeprefix("stage ") for stage in stages}
     if not names >= set(_STAGES):
         raise CheckFailedError(f"{span['name']} has stages {names}")
+    for stage in stages:
+        idle_s = stage["attributes"].get("tokenline.stage.time.idle", 0)
+        if idle_s > _duration_s(stage) + 0.001:
+            raise CheckFailedError(f"{stage['name']} waited {idle_s} s in {_duration_s(stage)} s")
+
+
+def _duration_s(span: Mapping[str, Any]) -> float:
+    start, end = (datetime.fromisoformat(span[key]) for key in ("start_time", "end_time"))
+    return (end - start).total_seconds()
