@@ -351,6 +351,17 @@ def test_busy_generator_says_that_it_was_the_bottleneck() -> None:
     assert any("load generator was the bottleneck" in warning for warning in report.warnings)
 
 
+@pytest.mark.parametrize(
+    ("cpu_ms", "cure"), [(500, "more --processes"), (10, "other work on this")]
+)
+def test_late_loop_says_what_would_help(cpu_ms: int, cure: str) -> None:
+    level = level_of(some_samples(), lags_ms=(0.5, 30.0) * 50)
+    level.workers = [msgspec.structs.replace(level.workers[0], cpu_ns=cpu_ms * MS)]
+    report = build_report(results_of(level))
+    (warning,) = [warning for warning in report.warnings if "event loop was late" in warning]
+    assert cure in warning
+
+
 def test_lag_lowers_the_lower_bound_of_the_requests_that_met_it() -> None:
     quiet = build_report(results_of(level_of(some_samples(), lags_ms=[0.0] * 100)))
     late = build_report(results_of(level_of(some_samples(), lags_ms=[4.0] * 100)))

@@ -11,6 +11,7 @@ from tokenline_bench.results import Results
 from tokenline_bench.statistics.distribution import size_warning
 
 _BUSY = 0.85
+_IDLE = 0.3
 _LATE_SHARE = 0.05
 _LATE_NS = 5_000_000
 _NEAR_OWN = 5
@@ -65,9 +66,12 @@ def _of_harness(level: LevelReport) -> Iterator[str]:
     median = _median_ttft(level)
     lag_ns = harness.lag_met.p99_ns
     if median is not None and loop_lag.spoils(lag_ns, median):
+        cure = "use more --processes or less load"
+        if busiest < _IDLE:
+            cure = "other work on this machine held it up; measure when there is none"
         yield (
             f"the harness's event loop was late by up to {lag_ns / 1e6:.1f} ms (p99 of requests)"
-            f" beside a TTFT of {median / 1e6:.1f} ms: use more --processes or less load"
+            f" beside a TTFT of {median / 1e6:.1f} ms: {cure}"
         )
     yield from _of_schedule(level, median)
 
