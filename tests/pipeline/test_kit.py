@@ -1,7 +1,8 @@
 """The conformance kit finds what is wrong with a stage, and names the right rule."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 from unittest import SkipTest
 
@@ -29,6 +30,16 @@ from tokenline.testing import (
     virtual_clock,
 )
 from tokenline_stages.fanout import sink
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_collections() -> Iterator[None]:
+    """What the suite holds already is left out of the kit's collections."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
 
 WORDS = [f"word-{number}" for number in range(12)]
 

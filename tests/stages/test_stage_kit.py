@@ -90,13 +90,19 @@ def parsed(api: str, items: Sequence[Any]) -> list[Any]:
     return run_step(wire(api).api.parser(), items)[0]
 
 
+@lru_cache
+def long_items(api: str, count: int) -> tuple[Any, ...]:
+    """What the parser makes of a long body."""
+    return tuple(parsed(api, long_body(api, count)))
+
+
 def normalizer_case(api: str) -> StageCase:
     stage = wire(api).api.normalizer()
     samples = [sample_of(stage, parsed(api, [RawChunk(s.encode())]), s.name) for s in chosen(api)]
     return StageCase(
         stage,
         samples,
-        long=lambda count: parsed(api, long_body(api, count)),
+        long=lambda count: long_items(api, count),
         # A part's whole text comes again at its end, and is compared with what was streamed.
         keeps=api == "openai.responses",
         name=f"{api} normalizer",
@@ -106,8 +112,9 @@ def normalizer_case(api: str) -> StageCase:
 @lru_cache
 def events_of(api: str, count: int) -> tuple[Event, ...]:
     """Normalized events; of a long body, or with count 0 of the first hand-written one."""
-    body = long_body(api, count) if count else (RawChunk(chosen(api)[0].encode()),)
-    return tuple(run_step(wire(api).api.normalizer(), parsed(api, body))[0])
+    first = [RawChunk(chosen(api)[0].encode())]
+    items = long_items(api, count) if count else parsed(api, first)
+    return tuple(run_step(wire(api).api.normalizer(), items)[0])
 
 
 def of_events(stage: Any, name: str, **more: Any) -> StageCase:

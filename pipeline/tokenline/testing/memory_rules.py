@@ -89,11 +89,12 @@ def memory_is_bounded(case: StageCase) -> None:
         raise skip("the case has no `long` input")
     lengths = [list(case.long(count)) for count in (250, 500, 1000)]
     first = second = 0
-    for _ in range(_TRIES):  # what runs beside is measured, too; growth shows every time
-        few, some, many = (_held(case, items) for items in lengths)
-        first, second = some - few, many - some
-        if second <= (3 * first if case.keeps else 0) + FEW_BYTES:
-            return
+    with fresh_heap():
+        for _ in range(_TRIES):  # what runs beside is measured, too; growth shows every time
+            few, some, many = (_held(case, items) for items in lengths)
+            first, second = some - few, many - some
+            if second <= (3 * first if case.keeps else 0) + FEW_BYTES:
+                return
     if case.keeps:
         raise Broken(
             f"250 more items made it {first:,} bytes larger, a further 500 {second:,};"

@@ -12,6 +12,7 @@ from .actor_rules import fused_equals_queued, stops_when_dropped
 from .async_rules import can_be_cancelled, leaves_no_task
 from .memory_rules import (
     forgets_a_run_that_is_over,
+    fresh_heap,
     holds_nothing_back_at_the_end,
     memory_is_bounded,
     takes_long_input,
@@ -75,13 +76,14 @@ def check_stage(stage: Stage[Any, Any], *samples: Sample, **more: Any) -> None:
 def find_broken_rules(case: StageCase) -> list[RuleBrokenError]:
     """Every rule that a stage breaks."""
     found: list[RuleBrokenError] = []
-    for each in STAGE_RULES:
-        try:
-            each.check(case)
-        except SkipTest:
-            continue
-        except RuleBrokenError as broken:
-            found.append(broken)
+    with fresh_heap():
+        for each in STAGE_RULES:
+            try:
+                each.check(case)
+            except SkipTest:
+                continue
+            except RuleBrokenError as broken:
+                found.append(broken)
     return found
 
 
