@@ -70,10 +70,11 @@ class Holding:
         return None
 
 
-def resident_mib() -> float:
-    """Resident memory, after what was freed is given back to the system where that can be done."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+def resident_mib(*, trim: bool = True) -> float:
+    """Resident memory; `trim`: after what was freed went back to the system, where it can."""
+    if trim:
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / MIB
 
