@@ -13,9 +13,9 @@ States: idle -> busy (output had no room) -> idle (inbox empty again); any -> en
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from inspect import iscoroutinefunction
 from typing import Any, Protocol
 
@@ -24,9 +24,10 @@ from .channel import Channel, ChannelBrokenError, EndOfChannel
 from .clock import Clock
 from .conflate import join_deltas
 from .errors import QueueFullError, StageFailedError, StreamError, TokenlineError, UsageError
-from .options import Capacity, Execution
-from .record import StageKind, StageRecord
+from .options import Execution
+from .record import StageRecord
 from .stage import FailureStep, Stage, StepContext
+from .stage_stats import ActorSpec, StageStats
 from .wiring import check_step
 
 Spawn = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
@@ -49,82 +50,8 @@ class Inlet(Protocol):
 
 
 @dataclass(slots=True)
-class StageStats:
-    """What a stage writes while it runs: plain integers, see `StageRecord` for meanings."""
-
-    started_ns: int = 0
-    ended_ns: int = 0
-    items_in: int = 0
-    items_out: int = 0
-    batches: int = 0
-    bytes: int = 0
-    processing_ns: int = 0
-    max_processing_ns: int = 0
-    blocked_ns: int = 0
-    first_out_ns: int = 0
-    errors: int = 0
-
-    def taken(self, batch: AnyBatch, from_ns: int, to_ns: int, given: int) -> None:
-        """Note one handled batch."""
-        if not self.started_ns:
-            self.started_ns = from_ns
-        took_ns = to_ns - from_ns
-        self.ended_ns = to_ns
-        self.items_in += len(batch.items)
-        self.items_out += given
-        self.batches += 1
-        self.bytes += batch.size_bytes
-        self.processing_ns += took_ns
-        if took_ns > self.max_processing_ns:
-            self.max_processing_ns = took_ns
-        if given and not self.first_out_ns:
-            self.first_out_ns = to_ns
-
-    def note_first(self, from_ns: int, to_ns: int) -> None:
-        """Note when the first input came, unless it was before, and the first output went."""
-        if not self.started_ns:
-            self.started_ns = from_ns
-        self.first_out_ns = to_ns
-
-    def record(
-        self, name: str, kind: StageKind, index: int, inbox: Channel[Any] | None
-    ) -> StageRecord:
-        """The finished record, with the queue's side from `inbox`."""
-        if not self.started_ns:
-            self.started_ns = self.ended_ns  # nothing came: it neither worked nor waited
-        queue = inbox.stats() if inbox is not None else None
-        capacity = inbox.capacity if inbox is not None else None
-        busy_ns = self.processing_ns + self.blocked_ns
-        first = self.first_out_ns - self.started_ns if self.first_out_ns else None
-        return StageRecord(
-            name=name,
-            kind=kind,
-            index=index,
-            started_ns=self.started_ns,
-            ended_ns=self.ended_ns,
-            items_in=self.items_in,
-            items_out=self.items_out,
-            batches=self.batches,
-            bytes=self.bytes,
-            processing_ns=self.processing_ns,
-            queue_wait_ns=queue.queue_wait_ns if queue else 0,
-            blocked_ns=self.blocked_ns,
-            idle_ns=max(0, self.ended_ns - self.started_ns - busy_ns),
-            first_item_ns=first,
-            max_processing_ns=self.max_processing_ns,
-            capacity_items=capacity.max_items if capacity else 0,
-            capacity_bytes=capacity.max_bytes if capacity else 0,
-            high_water_items=queue.high_water_items if queue else 0,
-            high_water_bytes=queue.high_water_bytes if queue else 0,
-            dropped_items=queue.dropped_items if queue else 0,
-            errors=self.errors,
-            queued_batches=queue.sent_batches if queue else 0,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class ActorSetup:
-    """What all actors of a run share.
+    """What all actors of a run share; nobody changes it.
 
     Attributes:
         clock: where stamps come from.
@@ -135,16 +62,6 @@ class ActorSetup:
     clock: Clock
     spawn: Spawn
     execution: Execution = Execution.FUSED
-
-
-@dataclass(frozen=True, slots=True)
-class ActorSpec:
-    """Which stage an actor runs and where it stands."""
-
-    name: str
-    kind: StageKind
-    index: int
-    capacity: Capacity = field(default_factory=Capacity)
 
 
 class Actor:
@@ -159,7 +76,6 @@ class Actor:
 
     Attributes:
         ready: idle, so a batch is handled at once in the task that brings it.
-        inbox: the queue of what came while it was not.
     """
 
     __slots__ = (
@@ -173,13 +89,13 @@ class Actor:
         "_ended",
         "_error",
         "_finished",
+        "_inbox",
         "_now",
         "_on_failure",
         "_persistent",
         "_setup",
         "_step",
         "_task",
-        "inbox",
         "outlets",
         "ready",
         "spec",
@@ -195,21 +111,21 @@ class Actor:
         on_failure: Callable[[Actor, BaseException], None],
     ) -> None:
         self.spec = spec
-        self.inbox: Channel[Any] = Channel(spec.capacity, clock=setup.clock, conflate=join_deltas)
         self.outlets = outlets
+        self._inbox: Channel[Any] | None = None
         self.stats = StageStats()
         self._setup = setup
         self._step = step
         self._now = setup.clock.now_ns
         self._on_failure = on_failure
-        self._blocked: deque[tuple[Inlet, AnyBatch]] = deque()
+        self._blocked: list[tuple[Inlet, AnyBatch]] = []
         self._closing = False
         self._ended = False
         self._finished = False
         self._error: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
-        self._async = iscoroutinefunction(step.feed)
-        self._async_finish = iscoroutinefunction(step.finish)
+        self._async = _is_async(step.feed)
+        self._async_finish = _is_async(step.finish)
         self._persistent = self._async or self._async_finish or setup.execution is Execution.QUEUED
         self._emitting = False
         self._close_later = False
@@ -252,7 +168,8 @@ class Actor:
         self._closing = True
         self.ready = False
         self._error = error
-        self.inbox.close()
+        if self._inbox is not None:
+            self._inbox.close()
         if self._emitting:
             self._close_later = True
         elif self._busy:
@@ -269,17 +186,29 @@ class Actor:
         """Drop everything and stop; what is below is not told."""
         self._ended = True
         self.ready = False
-        self.inbox.break_off()
+        if self._inbox is not None:
+            self._inbox.break_off()
         self._blocked.clear()
+
+    @property
+    def inbox(self) -> Channel[Any]:
+        """The queue of what came while it was not idle; made when there is need of one."""
+        inbox = self._inbox
+        if inbox is None:
+            clock = self._setup.clock
+            inbox = self._inbox = Channel(self.spec.capacity, clock=clock, conflate=join_deltas)
+            if self._closing or self._ended:
+                inbox.close()
+        return inbox
 
     @property
     def step(self) -> Any:
         """The step that the actor runs."""
         return self._step
 
-    def record(self) -> StageRecord:
-        """What the stage did."""
-        return self.stats.record(self.spec.name, self.spec.kind, self.spec.index, self.inbox)
+    def record(self, now_ns: int) -> StageRecord:
+        """What the stage did up to `now_ns`."""
+        return self.stats.record(self.spec, now_ns, self._inbox)
 
     # --- the work --------------------------------------------------------------------------
 
@@ -295,7 +224,7 @@ class Actor:
         self._handled(batch, from_ns, out)
 
     def _handled(self, batch: AnyBatch, from_ns: int, out: list[Any]) -> None:
-        self.stats.taken(batch, from_ns, self._now(), len(out))
+        self.stats.taken(from_ns, self._now(), len(batch.items), len(out), batch.size_bytes)
         if out:
             self._emit(Batch(out, batch.recv_ns, batch.size_bytes))
 
@@ -360,7 +289,8 @@ class Actor:
         self._note_failure(error)
         self._closing = True
         self.ready = False
-        self.inbox.break_off()
+        if self._inbox is not None:
+            self._inbox.break_off()
         if not self._blocked and not self._busy:
             self._end()
 
@@ -413,7 +343,7 @@ class Actor:
             self.stats.blocked_ns += to_ns - from_ns
             self.stats.ended_ns = to_ns
             if self._blocked:
-                self._blocked.popleft()
+                self._blocked.pop(0)
 
     async def _handle_in_task(self, batch: AnyBatch) -> None:
         if not self._async:
@@ -453,6 +383,17 @@ class Actor:
                 raise
             self._note_failure(error)
         self._emit_last(out)
+
+
+def _is_async(method: Any) -> bool:
+    """Whether it must be awaited; asked for every stage of every run."""
+    function = getattr(method, "__func__", None)
+    return iscoroutinefunction(method) if function is None else _is_async_function(function)
+
+
+@lru_cache(maxsize=256)
+def _is_async_function(function: Any) -> bool:
+    return iscoroutinefunction(function)
 
 
 def _is_cancelled(error: BaseException) -> bool:

@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
-from .actor import Actor, ActorSetup, ActorSpec, Inlet, StageStats, name_stage, open_step
+from .actor import Actor, ActorSetup, Inlet, name_stage, open_step
 from .batch import AnyBatch, Batch
 from .commit import CommitGate
 from .errors import StreamError
 from .fused import fuse
 from .meter import Meter
 from .pipeline import Pipeline, Route
-from .record import StageKind, StageRecord
+from .record import StageRecord
 from .source import ByteStream, PushStream, Request
 from .stage import RawChunk, StepContext
+from .stage_stats import ActorSpec, StageStats
 from .watchdog import Watchdog
 
 
@@ -238,23 +240,15 @@ class Attempt:
             return None
         return max(self._meter.last_token_ns, self._resumed_ns)
 
-    def records(self) -> list[StageRecord]:
-        """What source and chain did."""
-        source = self.stats.record(self._source.name, StageKind.SOURCE, 0, None)
-        first = self.stamps.first_byte_ns
-        ended_ns = source.ended_ns or self._now()
+    def records(self, ended_ns: int) -> list[StageRecord]:
+        """What source and chain did for a request that ended at `ended_ns`."""
         wait_ns = self._wait_ns
         if self._waiting_ns:
-            wait_ns += max(0, ended_ns - self._waiting_ns)
-        source = replace(
-            source,
-            items_in=source.batches,
-            items_out=source.batches,
-            ended_ns=ended_ns,
-            idle_ns=wait_ns,
-            first_item_ns=first - source.started_ns if first else None,
+            wait_ns += max(0, (self.stats.ended_ns or self._now()) - self._waiting_ns)
+        source = self.stats.source_record(
+            self._source.name, ended_ns, self.stamps.first_byte_ns, wait_ns
         )
-        return [source, *(actor.record() for actor in self.actors)]
+        return [source, *(actor.record(ended_ns) for actor in self.actors)]
 
     def _stage_failed(self, actor: Actor, error: BaseException) -> None:
         self.halt(error)
@@ -298,11 +292,10 @@ class Attempt:
         """Let the stream push; wake up only to wait for room and at the end."""
         loop = asyncio.get_running_loop()
         # Read callbacks run in the context of whoever opened the connection: a copy of ours.
-        run = contextvars.copy_context().run
+        run: Any = contextvars.copy_context().run
         self._turn = loop.create_future()
         self._begin_wait()
-        take = self._take_pushed
-        stream.attach(lambda data: run(take, data), self._pushed_all)
+        stream.attach(partial(run, self._take_pushed), self._pushed_all)
         while not await self._turn:
             self._turn = loop.create_future()
             if self._blocked_batch is not None:

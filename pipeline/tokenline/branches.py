@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .actor import Actor, ActorSetup, ActorSpec, Inlet, name_stage, open_step
+from .actor import Actor, ActorSetup, Inlet, name_stage, open_step
 from .fan_out import FanOutActor
 from .fused import fuse
 from .options import Overflow
@@ -18,14 +18,15 @@ from .pipeline import Branch, Pipeline
 from .reader import Reader
 from .record import StageKind, StageRecord
 from .stage import StepContext
+from .stage_stats import ActorSpec
 from .tail import Tail
 
 logger = logging.getLogger("tokenline")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BranchReports:
-    """Whom the branches tell.
+    """Whom the branches tell; nobody changes it.
 
     Attributes:
         observe: gets every batch at the fan-out, before the branches.
@@ -206,10 +207,10 @@ class Branches:
             if not reader.ended:
                 reader.channel.abort(error)
 
-    def records(self) -> Sequence[StageRecord]:
-        """What fan-out and branches did, in flow order."""
+    def records(self, ended_ns: int) -> Sequence[StageRecord]:
+        """What fan-out and branches did for a request that ended at `ended_ns`, in flow order."""
         return [
-            self.fan_out.record(),
-            *(actor.record() for actor in self._actors.values()),
-            *(reader.record() for reader in self.readers.values()),
+            self.fan_out.record(ended_ns),
+            *[actor.record(ended_ns) for actor in self._actors.values()],
+            *[reader.record(ended_ns) for reader in self.readers.values()],
         ]

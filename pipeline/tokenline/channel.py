@@ -60,6 +60,7 @@ class Channel(Generic[T]):
         "_high_bytes",
         "_high_items",
         "_items",
+        "_loop",
         "_max_bytes",
         "_max_items",
         "_max_wait_ns",
@@ -93,6 +94,7 @@ class Channel(Generic[T]):
         self._max_wait_ns = _FOREVER_NS if max_wait_s is None else int(max_wait_s * 1e9)
         self._now = clock.now_ns
         self._conflate = conflate
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: deque[tuple[Batch[T], int]] = deque()
         self._items = 0
         self._bytes = 0
@@ -259,7 +261,9 @@ class Channel(Generic[T]):
         """
         if self._receiver is not None and not self._receiver.done():
             raise UsageError("two tasks receive from one channel; add a branch for each")
-        self._receiver = asyncio.get_running_loop().create_future()
+        if self._loop is None:  # kept: asking which one runs is a system call
+            self._loop = asyncio.get_running_loop()
+        self._receiver = self._loop.create_future()
         return self._receiver
 
     def break_off(self) -> None:

@@ -7,7 +7,6 @@ is passed on, in order, and everything after it directly.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from .actor import Inlet
@@ -44,7 +43,7 @@ class CommitGate:
     def __init__(self, pass_on: Inlet, on_commit: Callable[[], bool]) -> None:
         self._pass_on = pass_on
         self._on_commit = on_commit
-        self._held: deque[AnyBatch] = deque()
+        self._held: list[AnyBatch] = []
         self._open = False
         self._lost = False
         self.first_content_ns: int | None = None
@@ -61,7 +60,7 @@ class CommitGate:
         while self._held:
             if not self._pass_on.push_nowait(self._held[0]):
                 return False
-            self._held.popleft()
+            self._held.pop(0)
         self.push_nowait = self._pass_on.push_nowait
         return self._pass_on.push_nowait(batch)
 
@@ -71,7 +70,7 @@ class CommitGate:
             return
         while self._held:
             await self._pass_on.push(self._held[0])
-            self._held.popleft()
+            self._held.pop(0)
         await self._pass_on.push(batch)
 
     def close(self, error: BaseException | None) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .actor import Actor, ActorSetup, ActorSpec, Inlet
+from .actor import Actor, ActorSetup, Inlet
 from .batch import AnyBatch
 from .events import MessageEnd
+from .stage_stats import ActorSpec
 
 
 class FanOutActor(Actor):

@@ -11,8 +11,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from .actor import Actor, Inlet, StageStats
+from .actor import Actor, Inlet
 from .batch import AnyBatch, Batch
+from .stage_stats import StageStats
 
 Feed = Callable[[list[Any], int, list[Any]], None]
 
@@ -52,7 +53,7 @@ class FusedChain:
             try:
                 feed(items, recv_ns, out)
             except (Exception, asyncio.CancelledError) as error:
-                stats.taken(batch, from_ns, now(), len(out))
+                stats.taken(from_ns, now(), count, len(out), size_bytes)
                 actor.break_down(batch, out, error)
                 return True
             to_ns = now()

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .actor import ActorSpec, StageStats
 from .batch import AnyBatch
 from .channel import Channel, ChannelBrokenError, EndOfChannel
 from .clock import Clock
@@ -14,6 +13,7 @@ from .conflate import join_deltas
 from .errors import QueueFullError, UsageError
 from .events import CONTENT_EVENTS
 from .record import StageRecord
+from .stage_stats import ActorSpec, StageStats
 
 
 class Reader:
@@ -153,10 +153,10 @@ class Reader:
         """Take everything from now on: nobody may be reading, and nothing may be lost."""
         self.channel.lift_limits()
 
-    def record(self) -> StageRecord:
-        """What the branch did."""
+    def record(self, now_ns: int) -> StageRecord:
+        """What the branch did up to `now_ns`."""
         self.stats.items_out = self.stats.items_in
-        return self.stats.record(self.spec.name, self.spec.kind, self.spec.index, self.channel)
+        return self.stats.record(self.spec, now_ns, self.channel)
 
     # --- inside ----------------------------------------------------------------------------
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 
 from .attempt import Stamps
 from .meter import Meter
@@ -34,24 +33,6 @@ def collect_timings(
         ended_ns=ended_ns or now_ns,
         closed_ns=now_ns,
     )
-
-
-def collect_stages(records: Sequence[StageRecord], ended_ns: int) -> tuple[StageRecord, ...]:
-    """The stages in flow order, the source first, fitted to a request that ended at `ended_ns`.
-
-    A stage that nothing reached has no times of its own. The source may wait for the end of the
-    body after the response is complete: that is no part of the request.
-    """
-    found = [
-        r if r.started_ns else replace(r, started_ns=ended_ns, ended_ns=ended_ns) for r in records
-    ]
-    source = found[0]
-    if source.ended_ns > ended_ns:
-        end_ns = max(ended_ns, source.started_ns)
-        busy_ns = source.processing_ns + source.blocked_ns
-        idle_ns = max(0, min(source.idle_ns, end_ns - source.started_ns - busy_ns))
-        found[0] = replace(source, ended_ns=end_ns, idle_ns=idle_ns)
-    return tuple(found)
 
 
 def emitter_stage(index: int, from_ns: int, to_ns: int) -> StageRecord:

@@ -30,7 +30,7 @@ from .redaction import hide_in_error, secret_values
 from .result import Result
 from .source import Request
 from .stage import StepContext
-from .summary import collect_stages, collect_timings, emitter_stage
+from .summary import collect_timings, emitter_stage
 from .telemetry.hook import NoRunSpan, RunSpan
 
 logger = logging.getLogger("tokenline")
@@ -416,8 +416,9 @@ class Supervisor:
             limiter_wait_ns=self._attempts.limiter_wait_ns,
             attempt_records=tuple(self._attempts.history),
             route=self._attempts.current.route.name,
-            stages=collect_stages(
-                [*self._attempts.current.records(), *self._branches.records()], self._ended_ns
+            stages=(
+                *self._attempts.current.records(self._ended_ns),
+                *self._branches.records(self._ended_ns),
             ),
             result=self.snapshot(),
             loop_lag=self._loop_lag,

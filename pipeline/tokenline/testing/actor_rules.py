@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tokenline.actor import Actor, ActorSetup, ActorSpec, Inlet
+from tokenline.actor import Actor, ActorSetup, Inlet
 from tokenline.batch import AnyBatch, Batch
 from tokenline.fused import fuse
 from tokenline.options import Capacity, Execution
 from tokenline.record import StageKind
+from tokenline.stage_stats import ActorSpec
 
 from .feeding import PATIENCE_S, at_random, singly, whole
 from .loop import run_virtual, settle, virtual_clock
