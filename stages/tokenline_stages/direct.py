@@ -115,8 +115,10 @@ class DirectSource:
             MissingKeyError: no credentials.
             ConfigError: the environment wants a proxy.
         """
+        if self._clients.known() is not None:
+            return
         self._headers()
-        if self._is_secure and self._clients.known() is None:
+        if self._is_secure:
             await asyncio.to_thread(default_context)  # reads the system's roots: 20-40 ms
         await self._clients.get()
 
