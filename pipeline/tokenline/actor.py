@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import iscoroutinefunction
 from typing import Any, Protocol
@@ -28,6 +28,7 @@ from .options import Execution
 from .record import StageRecord
 from .stage import FailureStep, Stage, StepContext
 from .stage_stats import ActorSpec, StageStats
+from .wake import Wakes
 from .wiring import check_step
 
 Spawn = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
@@ -57,11 +58,13 @@ class ActorSetup:
         clock: where stamps come from.
         spawn: starts a task that the run owns.
         execution: fused or queued.
+        wakes: who goes on at the end of a read.
     """
 
     clock: Clock
     spawn: Spawn
     execution: Execution = Execution.FUSED
+    wakes: Wakes = field(default_factory=Wakes)
 
 
 class Actor:

@@ -117,6 +117,7 @@ class Attempt:
         self._resumed_ns = 0
         self._byte_budget: int | None = None
         self._now = setup.clock.now_ns
+        self._wakes = setup.wakes
         self._wait_ns = 0
         self._halted = False
         self._halted_by: BaseException | None = None
@@ -308,13 +309,18 @@ class Attempt:
             stream.resume()
 
     def _take_pushed(self, data: bytes) -> bool:
-        batch = self._received(data)
-        if not self._head.push_nowait(batch):
-            self._blocked_batch = batch
-        elif self._byte_budget is None and not self._halted:
-            self._reading = True  # `_begin_wait`, spelled out
-            self._waiting_ns = self._now()
-            return True
+        wakes = self._wakes
+        wakes.held = True
+        try:
+            batch = self._received(data)
+            if not self._head.push_nowait(batch):
+                self._blocked_batch = batch
+            elif self._byte_budget is None and not self._halted:
+                self._reading = True  # `_begin_wait`, spelled out
+                self._waiting_ns = self._now()
+                return True
+        finally:
+            wakes.release()
         if not self._turn.done():
             self._turn.set_result(False)
         return False

@@ -119,6 +119,7 @@ class Branches:
             lambda _: self._reports.on_reader_end(),
             lambda reader, error: self._reader_failed(branch, reader, error),
             content=branch.content,
+            wakes=self._setup.wakes,
         )
         self.readers[branch.name] = reader
         return reader

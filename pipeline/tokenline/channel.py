@@ -20,6 +20,7 @@ from .channel_stats import ChannelStats as ChannelStats
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import QueueFullError, UsageError
 from .options import Capacity, Overflow
+from .wake import Waiter, Wakes
 
 T = TypeVar("T")
 
@@ -41,6 +42,7 @@ class Channel(Generic[T]):
         capacity: limits and overflow policy.
         clock: where stamps come from.
         conflate: for `Overflow.CONFLATE`: makes one batch of all that wait.
+        wakes: where the receiver waits for the end of a read that is being handed on.
 
     Attributes:
         closed: no more will be sent.
@@ -72,6 +74,7 @@ class Channel(Generic[T]):
         "_sender",
         "_sent_batches",
         "_sent_items",
+        "_wakes",
         "broken",
         "capacity",
         "closed",
@@ -84,6 +87,7 @@ class Channel(Generic[T]):
         *,
         clock: Clock = SYSTEM_CLOCK,
         conflate: Callable[[Sequence[Batch[T]]], Batch[T]] | None = None,
+        wakes: Wakes | None = None,
     ) -> None:
         self.capacity = capacity or Capacity()
         if self.capacity.max_items < 1 or self.capacity.max_bytes < 1:
@@ -94,6 +98,7 @@ class Channel(Generic[T]):
         self._max_wait_ns = _FOREVER_NS if max_wait_s is None else int(max_wait_s * 1e9)
         self._now = clock.now_ns
         self._conflate = conflate
+        self._wakes = wakes
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: deque[tuple[Batch[T], int]] = deque()
         self._items = 0
@@ -102,7 +107,7 @@ class Channel(Generic[T]):
         self.broken = False
         self.taken_ns = 0
         self._error: BaseException | None = None
-        self._receiver: asyncio.Future[None] | None = None
+        self._receiver: Waiter | None = None
         self._sender: asyncio.Future[None] | None = None
         self._pending: Batch[T] | None = None
         self._high_items = 0
@@ -155,9 +160,8 @@ class Channel(Generic[T]):
             self._high_items = items
         if size_bytes > self._high_bytes:
             self._high_bytes = size_bytes
-        receiver = self._receiver
-        if receiver is not None and not receiver.done():
-            receiver.set_result(None)
+        if self._receiver is not None:
+            self._receiver.set()
         return True
 
     async def send(self, batch: Batch[T]) -> None:
@@ -253,8 +257,8 @@ class Channel(Generic[T]):
         if not (self._queue or self.closed or self.broken):
             await self.readable()
 
-    def readable(self) -> asyncio.Future[None]:
-        """A future that is done when a batch is put or the channel ends; for one task at a time.
+    def readable(self) -> Waiter:
+        """To be awaited: it is over when a batch is put or the channel ends. For one task.
 
         Raises:
             UsageError: another task is waiting.
@@ -263,7 +267,7 @@ class Channel(Generic[T]):
             raise UsageError("two tasks receive from one channel; add a branch for each")
         if self._loop is None:  # kept: asking which one runs is a system call
             self._loop = asyncio.get_running_loop()
-        self._receiver = self._loop.create_future()
+        self._receiver = Waiter(self._loop, self._wakes)
         return self._receiver
 
     def break_off(self) -> None:
@@ -367,8 +371,8 @@ class Channel(Generic[T]):
         self._bytes = 0
 
     def _wake_receiver(self) -> None:
-        if self._receiver is not None and not self._receiver.done():
-            self._receiver.set_result(None)
+        if self._receiver is not None:
+            self._receiver.set()
 
     def _wake_sender(self) -> None:
         if self._sender is not None and not self._sender.done():

@@ -14,6 +14,7 @@ from .errors import QueueFullError, UsageError
 from .events import CONTENT_EVENTS
 from .record import StageRecord
 from .stage_stats import ActorSpec, StageStats
+from .wake import Wakes
 
 
 class Reader:
@@ -28,6 +29,7 @@ class Reader:
         on_end: called once, when nothing more will be handed out.
         on_failure: called when the queue is full and its policy is to fail.
         content: types of the items that count as content.
+        wakes: who goes on at the end of a read; the task that reads here is one of them.
 
     Attributes:
         first_delivery_ns: when the first content item was handed out.
@@ -55,9 +57,12 @@ class Reader:
         on_end: Callable[[Reader], None],
         on_failure: Callable[[Reader, BaseException], None],
         content: frozenset[type] = CONTENT_EVENTS,
+        wakes: Wakes | None = None,
     ) -> None:
         self.spec = spec
-        self.channel: Channel[Any] = Channel(spec.capacity, clock=clock, conflate=join_deltas)
+        self.channel: Channel[Any] = Channel(
+            spec.capacity, clock=clock, conflate=join_deltas, wakes=wakes
+        )
         self.stats = StageStats()
         self.first_delivery_ns: int | None = None
         self.ended = False
