@@ -2,12 +2,17 @@
 
 A raw asyncio protocol on a kept-alive socket, HTTP chunks taken apart, SSE events split, each
 decoded into a typed struct. No limits, no errors, no queue, no accumulation, no telemetry.
+
+Two forms. `Floor` counts tokens inside the read callback: no task learns of a token, only of the
+end. `FloorAwaited` hands what each read brought to the task that asked for the stream, as every
+client must whose caller writes `async for`: a task wake-up a read more, and nothing else.
 """
 
 import asyncio
 import ssl
 from collections.abc import Mapping
 from time import perf_counter_ns
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -120,8 +125,31 @@ class _Reader(asyncio.Protocol):
         self._count += count
 
 
+class _Handing(_Reader):
+    """Leaves the chunks of a read to a task; `some` resolves when there are any, or the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.chunks: list[_Chunk] = []
+        self.some: asyncio.Future[None] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        done = self.done is not None and self.done.done()
+        if self.some is not None and (self.chunks or done) and not self.some.done():
+            self.some.set_result(None)
+
+    def _take_events(self, data: bytes) -> None:
+        *events, self._events = (self._events + data).split(b"\n\n")
+        for event in events:
+            if event.startswith(b"data: {"):
+                self.chunks.append(_decode(event[6:]))
+
+
 class Floor:
     """See the module's docstring."""
+
+    reader: ClassVar[type[_Reader]] = _Reader
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -136,7 +164,9 @@ class Floor:
         if self._idle:
             reader = self._idle.pop()
         else:
-            _, reader = await loop.create_connection(_Reader, self._host, self._port, ssl=self._tls)
+            _, reader = await loop.create_connection(
+                self.reader, self._host, self._port, ssl=self._tls
+            )
         reader.stamps = stamps
         body = msgspec.json.encode({**CHAT, "stream": True})
         further = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
@@ -148,9 +178,13 @@ class Floor:
         reader.done = loop.create_future()
         assert reader.transport is not None
         reader.transport.write(head.encode() + body)
-        count = await reader.done
+        count = await self._count(reader)
         self._idle.append(reader)
         return count
+
+    async def _count(self, reader: _Reader) -> int:
+        assert reader.done is not None
+        return await reader.done
 
     async def aclose(self) -> None:
         """See `Client.aclose`."""
@@ -158,3 +192,26 @@ class Floor:
             if reader.transport is not None:
                 reader.transport.close()
         self._idle.clear()
+
+
+class FloorAwaited(Floor):
+    """See the module's docstring."""
+
+    reader: ClassVar[type[_Reader]] = _Handing
+
+    async def _count(self, reader: _Reader) -> int:
+        assert isinstance(reader, _Handing)
+        assert reader.done is not None
+        loop = asyncio.get_running_loop()
+        count = 0
+        while reader.chunks or not reader.done.done():
+            if not reader.chunks:
+                reader.some = loop.create_future()
+                await reader.some
+            chunks, reader.chunks = reader.chunks, []
+            for chunk in chunks:
+                if chunk.choices and chunk.choices[0].delta.content:
+                    count += 1
+                    if reader.stamps is not None:
+                        reader.stamps.append(perf_counter_ns())
+        return count
