@@ -52,7 +52,7 @@ _KINDS: dict[type, PartKind] = {
     ProviderBlock: PartKind.BLOCK,
     ProviderDelta: PartKind.BLOCK,
 }
-MOST_PIECES = 256
+MOST_PIECES = 64
 """How many fragments of a text wait to be joined."""
 
 _CUT = "the response was cut inside the call"
@@ -66,7 +66,7 @@ def size_bytes(text: str) -> int:
 class PartDraft:
     """One part as far as it has come.
 
-    Text arrives in pieces that are joined a few hundred at a time: short strings take ten times
+    Text arrives in pieces that are joined some dozens at a time: short strings take ten times
     the memory of the text in them, and joining all of them each time would not be linear.
 
     Attributes:
