@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.clients.contract import Client
-from benchmarks.clients.floor import Floor
+from benchmarks.clients.floor import Floor, FloorAwaited
 from benchmarks.clients.openai_sdk import OpenAISdk
 from benchmarks.clients.tokenline import Tokenline, with_sdk_request, without_telemetry
 from benchmarks.measures import Shape, batch, cpu_ns, first_token_ns, paced, quantile, read_all
@@ -34,6 +34,7 @@ from tokenline_stages.simulator import SimulatorProcess
 
 MAKERS = {
     "floor": Floor,
+    "floor, a task wake-up a read": FloorAwaited,
     "tokenline": Tokenline,
     "tokenline, no telemetry": without_telemetry,
     "tokenline, SDK's request": with_sdk_request,
