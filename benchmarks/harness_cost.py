@@ -16,8 +16,6 @@ every 50 ms), which knows when it sent what. The simulator has one core, the too
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -30,33 +28,20 @@ from rich.table import Table
 from benchmarks.cross_check import PROMPTS, run_tool
 from benchmarks.ground_truth import read_sent
 from benchmarks.load_tools import (
-    SERVERS_CORE,
     AIPerf,
     Figures,
     GuideLLM,
     LoadTool,
     TokenlineBench,
-    on_core,
+    simulator_apart,
 )
-from tokenline_stages.simulator import Plan, SimulatorProcess
+from tokenline_stages.simulator import Plan
 
 PLAN = Plan(ttft_s=0.1, inter_token_s=0.05, tokens=40)
 REQUESTS = {1: (2, 12), 10: (10, 60), 50: (50, 250), 100: (100, 500)}
 """Streams to the requests of the shorter and the longer run."""
 WARMUP = 1
 SHOWN = ("added_ttft_ms", "cpu_us_per_event", "start_cpu_s")
-
-
-@contextmanager
-def simulator_apart() -> Iterator[str]:
-    """The simulator on the servers' core; gives its address."""
-    simulator = SimulatorProcess(PLAN)
-    with on_core(SERVERS_CORE):
-        simulator.start()
-    try:
-        yield simulator.url
-    finally:
-        simulator.stop()
 
 
 def measure_cost(tool: LoadTool, streams: int, url: str) -> dict[str, Any]:
@@ -121,11 +106,11 @@ def main(folder: Path, rounds: int, names: tuple[str, ...], path: Path | None) -
     console = Console()
     for tool in tools:
         tool.install()
-    with simulator_apart() as url:
+    with simulator_apart(PLAN) as simulator:
         rows = []
         for streams in [*REQUESTS] * rounds:
             for tool in tools:
-                rows.append(measure_cost(tool, streams, url))
+                rows.append(measure_cost(tool, streams, simulator.url))
                 console.print(rows[-1])
                 if path is not None:
                     path.write_bytes(msgspec.json.encode(rows))

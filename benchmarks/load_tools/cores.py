@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tokenline_stages.simulator import Plan, SimulatorProcess
+
 SERVERS_CORE, TOOLS_CORE = 0, 1
 
 
@@ -24,3 +26,15 @@ def on_core(core: int) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def simulator_apart(plan: Plan) -> Iterator[SimulatorProcess]:
+    """The simulator on the servers' core."""
+    simulator = SimulatorProcess(plan)
+    with on_core(SERVERS_CORE):
+        simulator.start()
+    try:
+        yield simulator
+    finally:
+        simulator.stop()
