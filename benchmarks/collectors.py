@@ -2,10 +2,10 @@
 
     python -m benchmarks.collectors [--rounds 5] [--streams 50] [--json out.json]
 
-Streams of 100 events, 50 a second each, from the simulator, side by side. Latency is from the
-server's write of an event to its reader's hands. Telemetry is the default (`configure`, every
-stage a span), but exports all the time: spans every 0.2 s, metrics every 0.5 s. The modes take
-turns in every round; ratios are formed within a round.
+Streams of 100 events, 50 a second each, from the simulator, started over a second. Latency is
+from the server's write of an event to its reader's hands. Telemetry is the default (`configure`,
+every stage a span), but exports all the time: spans every 0.2 s, metrics every 0.5 s. The modes
+take turns in every round; ratios are formed within a round.
 
 - off: no telemetry.
 - healthy: a collector that answers at once.
@@ -19,6 +19,7 @@ At the end every telemetry is shut down with a deadline of 1 s.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -48,6 +49,8 @@ from tokenline_stages.simulator import Plan, SimulatorProcess
 EVENTS = 100
 PLAN = Plan(ttft_s=0.05, inter_token_s=0.02, tokens=EVENTS)
 PAYLOAD: dict[str, Any] = {"model": "sim", "messages": [{"role": "user", "content": "hello"}]}
+SPREAD_S = 1.0
+"""Over which time streams start: those of different users do not end together."""
 SLOW_S = 2.0
 DEADLINE_S = 1.0
 ALWAYS_EXPORTING = {
@@ -116,8 +119,9 @@ class Mode:
             "openai", api_key="x", base_url=base_url, telemetry=self._own or NoTelemetry()
         )
 
-    async def read(self) -> tuple[str, list[int]]:
+    async def read(self, after_s: float) -> tuple[str, list[int]]:
         """Read one stream; its request id and when its reader had each event."""
+        await asyncio.sleep(after_s)
         request_id = uuid.uuid4().hex
         plan = msgspec.json.encode(PLAN).decode()
         headers = {"x-tokenline-plan": plan, "x-request-id": request_id}
@@ -128,7 +132,9 @@ class Mode:
     async def measure(self, simulator: SimulatorProcess, streams: int) -> list[float]:
         """Latency of each event of `streams` streams side by side, ms."""
         found: list[float] = []
-        for request_id, stamps in await asyncio.gather(*(self.read() for _ in range(streams))):
+        gc.collect()
+        reading = (self.read(SPREAD_S * number / streams) for number in range(streams))
+        for request_id, stamps in await asyncio.gather(*reading):
             sent = simulator.read_ledger(request_id)["token_ns"]
             found += [(got - put) / 1e6 for got, put in zip(stamps, sent, strict=True)]
         return found
