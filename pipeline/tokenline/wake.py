@@ -35,8 +35,13 @@ class Wakes:
         """The read is handed on: let those who wait for it go on, here and now."""
         self.held = False
         due = self._due
-        while due:
-            due.pop(0).resume()
+        try:
+            while due:
+                due.pop(0).resume()
+        finally:
+            # Left over where one of them ended the program: the others see to their clean-up.
+            while due:
+                due.pop(0).resume_soon()
 
 
 class Waiter:
@@ -67,7 +72,7 @@ class Waiter:
         self._wakeup: Callable[[Waiter], object] | None = None
         self._context: Context | None = None
         self._done = False
-        self._cancelled = False
+        self._cancelled: asyncio.CancelledError | None = None
 
     def __await__(self) -> Generator[Waiter, None, None]:
         if not self._done:
@@ -83,20 +88,21 @@ class Waiter:
         if self._wakes is not None and self._wakes.held:
             self._wakes.add(self)
         else:
-            self._resume_soon()
+            self.resume_soon()
 
     def resume(self) -> None:
         """Let the task go on, before this returns if nothing is in its way."""
-        if self._wakeup is None or self._context is None:
-            self._resume_soon()
+        if self._wakeup is None or self._context is None or _loops_nest():
+            self.resume_soon()
             return
         try:
             self._context.run(self._wakeup, self)
         except RuntimeError:
             # It did not begin: a task is running here, or something in the same context.
-            self._resume_soon()
+            self.resume_soon()
 
-    def _resume_soon(self) -> None:
+    def resume_soon(self) -> None:
+        """Let the task go on in the loop's next turn."""
         if self._wakeup is not None:
             self._loop.call_soon(self._wakeup, self, context=self._context)
 
@@ -119,13 +125,22 @@ class Waiter:
 
     def result(self) -> None:
         """Nothing; raises `CancelledError` if the task was cancelled meanwhile."""
-        if self._cancelled:
-            raise asyncio.CancelledError
+        if self._cancelled is not None:
+            raise self._cancelled
 
     def cancel(self, msg: Any = None) -> bool:
-        """The task is cancelled; False if it was to go on already."""
+        """The task is cancelled; False if it was to go on already.
+
+        The message stays with the error: by it whoever cancelled knows its own cancellation.
+        """
         if self._done:
             return False
-        self._done = self._cancelled = True
-        self._resume_soon()
+        self._done = True
+        self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
+        self.resume_soon()
         return True
+
+
+def _loops_nest() -> bool:
+    """Whether `nest_asyncio` is at work: a loop run by the reader would call this read back."""
+    return hasattr(asyncio, "_nest_patched")

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 
+import anyio
 import pytest
 
 from tokenline.batch import Batch
@@ -165,3 +166,70 @@ async def test_a_reader_ends_its_run_inside_the_read_callback(way: str) -> None:
     await reading
     assert run.snapshot().text.split() == ["a", "b"]
     assert source.stream.closed == 1
+
+
+async def test_a_cancelled_reader_gets_the_message() -> None:
+    line = Line()
+    reading = asyncio.create_task(line.read())
+    await settle()
+    reading.cancel("no time")
+    with pytest.raises(asyncio.CancelledError, match="no time"):
+        await reading
+
+
+async def test_cancel_scopes_know_their_own_cancellation() -> None:
+    async with builder(LiveSource(pushes=True)).build().run({}) as run:
+        with anyio.move_on_after(0.01) as scope:
+            async for _ in run:
+                pass
+        assert scope.cancelled_caught
+
+
+def test_an_interrupt_in_one_reader_leaves_no_other_asleep() -> None:
+    left: list[str] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def main() -> None:
+        line = Line()
+        other = Channel[str](wakes=line.wakes)
+
+        async def interrupted() -> None:
+            await line.channel.receive()
+            raise KeyboardInterrupt
+
+        async def beside() -> None:
+            try:
+                await other.receive()
+                await asyncio.Event().wait()
+            finally:
+                left.append("beside")
+
+        tasks.extend(asyncio.create_task(each()) for each in (interrupted, beside))
+        await settle()
+
+        def bring() -> None:
+            line.wakes.held = True
+            line.channel.send_nowait(Batch(["a"], 0, 1))
+            other.send_nowait(Batch(["b"], 0, 1))
+            line.wakes.release()
+
+        asyncio.get_running_loop().call_soon(bring)
+        await asyncio.wait(tasks)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+    assert left == ["beside"]
+    assert isinstance(tasks[0].exception(), KeyboardInterrupt)
+
+
+async def test_where_loops_nest_readers_wait_for_the_next_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asyncio, "_nest_patched", True, raising=False)
+    line = Line()
+    reading = asyncio.create_task(line.read())
+    await settle()
+    await called(lambda: line.hand_on("a"))
+    line.channel.close()
+    await reading
+    assert line.seen == ["handed on a", "callback over", "a"]
