@@ -9,6 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from .answers import Answer
+from .timer import FineTimer
 
 _HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
@@ -86,8 +87,7 @@ class Schedule:
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Stream]] = []
         self._number = 0
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = FineTimer(self._fire)
         self._timer_ns = 0
         self.sent: OrderedDict[str, Sent] = OrderedDict()
 
@@ -121,14 +121,10 @@ class Schedule:
             self._wait_until(heap[0][0])
 
     def _wait_until(self, due_ns: int) -> None:
-        # The loop's clock is perf_counter's: CLOCK_MONOTONIC for both on Linux.
-        if self._timer is not None:
-            if self._timer_ns <= due_ns:
-                return
-            self._timer.cancel()
-        self._timer_ns = due_ns
-        self._timer = self._loop.call_at(due_ns / 1e9, self._fire)
+        if due_ns != self._timer_ns:
+            self._timer_ns = due_ns
+            self._timer.set(due_ns)
 
     def _fire(self) -> None:
-        self._timer = None
+        self._timer_ns = 0
         self._step()
