@@ -132,7 +132,7 @@ async def memory(bench: Bench) -> Row:
         }
         return bench.processes.ask_fresh(spec, "memory", options)
 
-    return await bench.collect(bench.main_clients(), sizes.heavy_rounds, measure)
+    return await bench.collect(bench.main_clients(), sizes.memory_rounds, measure)
 
 
 async def never_read(bench: Bench) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_START = 16
+_START = 32
 _NEAR = 3.0
 """A load that breaks the limit by less than this factor gets a second try: noise only adds."""
 _STEP = 0.06

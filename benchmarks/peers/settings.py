@@ -11,7 +11,8 @@ class Settings:
 
     Attributes:
         rounds: of the rows that are medians over rounds.
-        heavy_rounds: of the rows that take long: TLS, memory, fresh processes.
+        heavy_rounds: of the rows that take long: TLS, fresh processes.
+        memory_rounds: of the row that varies least.
         batch_events: events of a long stream read in batches.
         least_cpu_s: CPU that a figure in batches is taken from.
         paced_streams: streams at 50 events a second; few enough for the slowest peer's core.
@@ -29,6 +30,7 @@ class Settings:
 
     rounds: int = 5
     heavy_rounds: int = 3
+    memory_rounds: int = 2
     batch_events: int = 4200
     least_cpu_s: float = 0.15
     paced_streams: int = 16
@@ -40,7 +42,7 @@ class Settings:
     load: tuple[tuple[str, float], ...] = (("ramp_s", 0.6), ("settle_s", 0.4), ("measure_s", 1.5))
     scaling: tuple[int, ...] = (1, 10, 50, 100, 200, 300)
     length: int = 100_000
-    peer_length: int = 20_000
+    peer_length: int = 10_000
     arguments: tuple[tuple[int, int], tuple[int, int]] = ((100_000, 2_000), (1_000_000, 20_000))
 
     @property
@@ -52,6 +54,7 @@ class Settings:
 QUICK = Settings(
     rounds=1,
     heavy_rounds=1,
+    memory_rounds=1,
     batch_events=1200,
     least_cpu_s=0.02,
     paced_streams=8,
