@@ -94,7 +94,17 @@ def linear_table(results: Results) -> str:
 
 def loads_table(results: Results, row: str) -> str:
     """Loads at each number of streams."""
-    head = ["client", "streams", "events/s", "p50, ms", "p99, ms", "worst, ms", "CPU, %", "RSS, MB"]
+    head = [
+        "client",
+        "streams",
+        "events/s",
+        "p50, ms",
+        "p99, ms",
+        "worst, ms",
+        "CPU, %",
+        "CPU/event, µs",
+        "RSS, MB",
+    ]
     head += ["server late p99, ms", "server CPU, %"]
     rows = [
         [name, *_load_cells(load)] for name, loads in results.figures(row).items() for load in loads
@@ -110,6 +120,7 @@ def _load_cells(load: dict[str, Any]) -> list[str]:
         short(load["p99_ms"]),
         short(load["max_ms"]),
         f"{load['cpu'] * 100:.0f}",
+        short(load["cpu"] / load["events_per_s"] * 1e6),
         f"{load['rss_mb']:.0f}",
         short(load["server_late_ms"]),
         f"{load['server_cpu'] * 100:.0f}",
