@@ -1,24 +1,23 @@
 """Keeps many runs within bounds: streams at once and requests per second, fair and measured.
 
-Share one limiter between connections. Waiting is first come, first served; its time is kept on
-the run's record, apart from the provider's time.
+Share one limiter between connections. Waiting is first come, first served among those who can
+go; its time is kept on the run's record, apart from the provider's time.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from pydantic import Field
 
+from .admission import Admission
 from .errors import UsageError
 from .option_base import Options
 
-if TYPE_CHECKING:
-    from aiolimiter import AsyncLimiter
+_OTHER_LOOPS_S = 0.1
+"""How often a drain looks whether a loop on another thread was closed with runs on it."""
 
 
 class Bounds(Options):
@@ -35,20 +34,10 @@ class Bounds(Options):
     burst: int = Field(default=1, ge=1)
 
 
-class _Gates:
-    """One loop's semaphore and rate limiter for one set of bounds."""
-
-    def __init__(self, bounds: Bounds) -> None:
-        self.slots = asyncio.Semaphore(bounds.max_streams) if bounds.max_streams else None
-        self.rate: AsyncLimiter | None = None
-        if bounds.requests_per_s is not None:
-            from aiolimiter import AsyncLimiter
-
-            self.rate = AsyncLimiter(bounds.burst, bounds.burst / bounds.requests_per_s)
-
-
 class Limiter:
-    """Bounds for all runs that are given it.
+    """Bounds for all runs that are given it, on each event loop of its own.
+
+    What a closed loop left open counts as given back.
 
     Args:
         bounds: for all of them together.
@@ -60,17 +49,15 @@ class Limiter:
     ) -> None:
         self._bounds = bounds or Bounds()
         self._per_provider = per_provider or {}
-        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Gates]] = (
-            WeakKeyDictionary()
-        )
-        self._active = 0
+        self._admissions: dict[asyncio.AbstractEventLoop, Admission] = {}
         self._draining = False
-        self._idle: asyncio.Event | None = None
+        self._drains: set[asyncio.Future[None]] = set()
 
     @property
     def active(self) -> int:
         """Runs that are waiting or under way."""
-        return self._active
+        self._forget_closed()
+        return sum(admission.active for admission in list(self._admissions.values()))
 
     @contextmanager
     def admit(self) -> Iterator[None]:
@@ -81,46 +68,63 @@ class Limiter:
         """
         if self._draining:
             raise UsageError("the limiter is draining: no new request is let in")
-        self._active += 1
+        admission = self._here()
+        admission.active += 1
         try:
             yield
         finally:
-            self._active -= 1
-            if not self._active and self._idle is not None:
-                self._idle.set()
+            admission.active -= 1
+            if self._drains and not self.active:
+                self._wake_drains()
 
     @asynccontextmanager
     async def slot(self, provider: str) -> AsyncIterator[None]:
-        """Hold a place while one request to `provider` is under way; waits its turn."""
-        held: list[asyncio.Semaphore] = []
+        """Hold a place while one request to `provider` is under way; waits its turn.
+
+        Who waits for a place or the rate of `provider` takes nothing of the common bounds.
+        """
+        admission = self._here()
+        await admission.enter(provider)
         try:
-            for gates in (self._of("", self._bounds), self._of_provider(provider)):
-                if gates is not None and gates.slots is not None:
-                    await gates.slots.acquire()
-                    held.append(gates.slots)
-                if gates is not None and gates.rate is not None:
-                    await gates.rate.acquire()
             yield
         finally:
-            for slots in held:
-                slots.release()
+            admission.leave(provider)
 
     async def drain(self) -> None:
         """Let no new run in and return when all that are under way have ended.
 
-        A run under way may still retry, fail over and hedge.
+        A run under way may still retry, fail over and hedge. Any number of tasks may drain.
         """
         self._draining = True
-        if self._active:
-            self._idle = asyncio.Event()
-            await self._idle.wait()
+        here = self._here()
+        while self.active:
+            idle = asyncio.get_running_loop().create_future()
+            self._drains.add(idle)
+            only_here = 0 < here.active == self.active
+            try:
+                await asyncio.wait([idle], timeout=None if only_here else _OTHER_LOOPS_S)
+            finally:
+                self._drains.discard(idle)
 
-    def _of_provider(self, provider: str) -> _Gates | None:
-        bounds = self._per_provider.get(provider)
-        return self._of(provider, bounds) if bounds is not None else None
+    def _wake_drains(self) -> None:
+        for idle in list(self._drains):
+            with suppress(RuntimeError):  # its loop is closed
+                idle.get_loop().call_soon_threadsafe(_finish, idle)
 
-    def _of(self, key: str, bounds: Bounds) -> _Gates:
-        of_loop = self._gates.setdefault(asyncio.get_running_loop(), {})
-        if key not in of_loop:
-            of_loop[key] = _Gates(bounds)
-        return of_loop[key]
+    def _here(self) -> Admission:
+        loop = asyncio.get_running_loop()
+        found = self._admissions.get(loop)
+        if found is None:
+            self._forget_closed()
+            found = self._admissions[loop] = Admission(self._bounds, self._per_provider)
+        return found
+
+    def _forget_closed(self) -> None:
+        for loop in list(self._admissions):
+            if loop.is_closed():
+                self._admissions.pop(loop, None)
+
+
+def _finish(idle: asyncio.Future[None]) -> None:
+    if not idle.done():
+        idle.set_result(None)
