@@ -42,6 +42,7 @@ from .errors import PermissionDeniedError as PermissionDeniedError
 from .errors import ProviderError as ProviderError
 from .errors import QueueFullError as QueueFullError
 from .errors import RateLimitError as RateLimitError
+from .errors import RemoteCause as RemoteCause
 from .errors import RunCancelledError as RunCancelledError
 from .errors import ServerError as ServerError
 from .errors import StageFailedError as StageFailedError

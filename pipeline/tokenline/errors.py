@@ -7,6 +7,7 @@
         - `UnknownProviderError`: lists the known ones
         - `MissingKeyError`: no credentials
         - `UsageError`: a run or channel used in a way its contract forbids
+    - `RemoteCause`: stands for the cause of an unpickled error that could not come along
     - `MessagesGoneError`: a viewer asked for messages that are kept no more
     - `StreamError`: the stream failed; carries what had arrived
         - `ConnectError`: no connection to the server
@@ -27,21 +28,27 @@
               `IdleTimeoutError`, `StallTimeoutError`, `TotalTimeoutError`
         - `RunCancelledError`: somebody called `run.cancel()` while it was being read
 
-Errors survive pickling and `copy`; `partial` (the result so far) goes with them.
+Errors survive pickling and `copy`; `partial` (the result so far) and `__cause__` go with them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import copy
+from typing import TYPE_CHECKING, Any, Self
+
+from .causes import PackedError, pack_cause, unpack
 
 if TYPE_CHECKING:
     from .result import Result
 
 
-def _rebuild(cls: type[TokenlineError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+def _rebuild(
+    cls: type[TokenlineError], args: tuple[Any, ...], cause: PackedError | None = None
+) -> TokenlineError:
     error = cls.__new__(cls, *args)
     Exception.__init__(error, *args)
-    error.__dict__.update(state)
+    if cause is not None:
+        error.__cause__ = unpack(cause)
     return error
 
 
@@ -56,7 +63,24 @@ class TokenlineError(Exception):
         super().__init__(" ".join(str(message).split()).translate(_CONTROLS))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, dict(self.__dict__))
+        return _rebuild, (type(self), self.args, pack_cause(self)), dict(self.__dict__)
+
+    def __copy__(self) -> Self:
+        return self._twin(dict(self.__dict__))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self)] = twin = self._twin({})
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
+
+    def _twin(self, state: dict[str, Any]) -> Self:
+        """Has the very same cause: a cause may be anything, also what cannot be copied."""
+        twin = type(self).__new__(type(self), *self.args)
+        Exception.__init__(twin, *self.args)
+        twin.__dict__.update(state)
+        twin.__cause__ = self.__cause__
+        twin.__suppress_context__ = self.__suppress_context__
+        return twin
 
 
 class ConfigError(TokenlineError):
@@ -94,6 +118,20 @@ class MissingKeyError(ConfigError):
 
 class UsageError(ConfigError):
     """A run, channel or pipeline used against its contract."""
+
+
+class RemoteCause(TokenlineError):
+    """Stands for a cause that could not be pickled, or not be made again where it arrived.
+
+    Attributes:
+        type_name: of the cause, with its module.
+        text: what `str` of it gave.
+    """
+
+    def __init__(self, type_name: str, text: str = "") -> None:
+        super().__init__(f"{type_name}: {text}" if text else type_name)
+        self.type_name = type_name
+        self.text = text
 
 
 class MessagesGoneError(TokenlineError):
