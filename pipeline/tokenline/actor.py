@@ -220,7 +220,7 @@ class Actor:
         from_ns = self._now()
         try:
             self._step.feed(batch.items, batch.recv_ns, out)
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError, GeneratorExit) as error:
             self._handled(batch, from_ns, out)
             self._fail(error)
             return

@@ -36,6 +36,19 @@ class Stamps:
     first_byte_ns: int | None = None
 
 
+@dataclass(slots=True)
+class ByteBudget:
+    """What may still be read, by all attempts of a run together.
+
+    Attributes:
+        left_bytes: below 0 once it is spent.
+        on_spent: called when it is.
+    """
+
+    left_bytes: int
+    on_spent: Callable[[], None]
+
+
 class ChainEnd:
     """What stands behind the chain: passes batches on and notes how the chain ended.
 
@@ -84,6 +97,7 @@ class Attempt:
 
     Attributes:
         route: the way taken.
+        number: which request of the run it is, from 1; 0 before it is made.
         given_up: another attempt has won.
         stamps: source-side stamps.
         stats: the source's counters.
@@ -105,6 +119,7 @@ class Attempt:
         self.stats = StageStats()
         self.actors: list[Actor] = []
         self.route = route
+        self.number = 0
         self.given_up = False
         self._source = route.source
         self._request = request
@@ -115,7 +130,8 @@ class Attempt:
         self._waiting_ns = 0  # since when it waits for the provider; 0 while it does not
         self._blocked_batch: AnyBatch | None = None
         self._resumed_ns = 0
-        self._byte_budget: int | None = None
+        self._byte_budget: ByteBudget | None = None
+        self._budgeted_bytes = 0
         self._now = setup.clock.now_ns
         self._wakes = setup.wakes
         self._wait_ns = 0
@@ -192,10 +208,15 @@ class Attempt:
         """The task that will run this attempt."""
         self._task = task
 
-    def limit_rest(self, more_bytes: int, on_spent: Callable[[], None]) -> None:
-        """Read at most `more_bytes` further bytes, then call `on_spent`."""
-        self._byte_budget = self.stats.bytes + more_bytes
-        self._on_spent = on_spent
+    def put_first(self, batch: AnyBatch) -> None:
+        """Deliver `batch` before anything of this attempt, which is about to commit."""
+        if self._gate is not None:
+            self._gate.put_first(batch)
+
+    def limit_rest(self, budget: ByteBudget) -> None:
+        """What is read from now on is taken off `budget`."""
+        self._byte_budget = budget
+        self._budgeted_bytes = self.stats.bytes
 
     def abort(self) -> None:
         """Drop everything at once."""
@@ -369,6 +390,11 @@ class Attempt:
         self.stats.blocked_ns += self._resumed_ns - from_ns
 
     async def _check_budget(self) -> None:
-        if self._byte_budget is not None and self.stats.bytes > self._byte_budget:
-            self._on_spent()
+        budget = self._byte_budget
+        if budget is None:
+            return
+        budget.left_bytes -= self.stats.bytes - self._budgeted_bytes
+        self._budgeted_bytes = self.stats.bytes
+        if budget.left_bytes < 0:
+            budget.on_spent()
             await asyncio.get_running_loop().create_future()  # until it cancels us

@@ -7,14 +7,12 @@ An attempt that fails before the commit point leaves no trace but in telemetry.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
+from contextlib import AsyncExitStack, nullcontext
+from typing import cast
 
 from .actor import ActorSetup, Inlet
-from .attempt import Attempt
-from .batch import Batch
+from .attempt import Attempt, ByteBudget
 from .commit import CommitGate
 from .errors import (
     LimitExceededError,
@@ -23,13 +21,14 @@ from .errors import (
     StreamError,
     TotalTimeoutError,
 )
-from .events import Event, Reset
 from .fan_out import FanOutActor
+from .limiter import Limiter
 from .meter import Meter
+from .patience import Backoff, Waits
 from .pipeline import Pipeline, Route
-from .policy import AfterCommit, RetryPolicy
 from .record import AttemptRecord, Outcome
 from .result import Result
+from .resumption import Resumption
 from .source import Request
 from .stage import StepContext
 
@@ -50,7 +49,7 @@ class Attempts:
         snapshot: gives the result so far, to continue from.
 
     Attributes:
-        current: the attempt that counts: the one that committed, else the last one.
+        current: the attempt that counts: the one that committed, else the last that was made.
         count: requests made so far.
         retry_wait_ns: Σ time waited between attempts.
         limiter_wait_ns: Σ time waited for the limiter.
@@ -68,16 +67,17 @@ class Attempts:
         snapshot: Callable[[], Result | None],
     ) -> None:
         self._plan = plan
-        self._request = request
-        self._context = context
         self._setup = setup
         self._pass_on = pass_on
         self._meter = meter
-        self._snapshot = snapshot
         self._now = setup.clock.now_ns
-        self._policy: RetryPolicy = plan.options.retry
-        self._running: list[Attempt] = []
+        options = plan.options
+        self._resumption = Resumption(request, context, options.retry.after_commit, snapshot)
+        self._backoff = Backoff(options.retry, options.timeouts.total_s, self._now)
+        self._waits = Waits()
+        self._entered: list[Attempt] = []
         self._stopped = False
+        self._budget: ByteBudget | None = None
         self._routes = plan.routes
         self.count = 0
         self.retry_wait_ns = 0
@@ -88,15 +88,16 @@ class Attempts:
     # --- from outside ----------------------------------------------------------------------
 
     def halt(self, error: BaseException | None = None) -> None:
-        """Stop reading and make no further attempt; what was read goes on."""
+        """Stop reading and waiting, make no further attempt; what was read goes on."""
         self._stopped = True
-        for attempt in self._running:
+        self._waits.call_off()
+        for attempt in self._entered:
             attempt.halt(error)
 
     def abort(self) -> None:
         """Drop everything at once."""
         self._stopped = True
-        for attempt in (self.current, *self._running):
+        for attempt in (self.current, *self._entered):
             attempt.abort()
 
     def settle(self) -> None:
@@ -104,8 +105,10 @@ class Attempts:
         self._stopped = True
 
     def limit_rest(self, more_bytes: int, on_spent: Callable[[], None]) -> None:
-        """Read at most `more_bytes` more of the response, then call `on_spent`."""
-        self.current.limit_rest(more_bytes, on_spent)
+        """Read at most `more_bytes` more, in all attempts together, then call `on_spent`."""
+        self._budget = ByteBudget(more_bytes, on_spent)
+        for attempt in {self.current, *self._entered}:
+            attempt.limit_rest(self._budget)
 
     # --- the loop --------------------------------------------------------------------------
 
@@ -125,19 +128,30 @@ class Attempts:
             tries += 1
             route = self._routes[route_at]
             error = await self._try(route)
-            if error is None or self._stopped:
+            if self._stopped or not isinstance(error, StreamError) or isinstance(error, _OURS):
                 return self._counted(error)
-            if self.current.committed and not await self._go_on(route, error):
+            last_seq = self._pass_on.last_seq
+            if self.current.committed and not self._resumption.stream_failed(last_seq):
                 return self._counted(error)
-            if isinstance(error, _OURS) or not isinstance(error, StreamError):
-                return self._counted(error)
-            if error.retryable and tries < self._policy.attempts and self._may_wait(error):
-                await self._wait(tries, error)
-            elif route_at + 1 < len(self._routes):
-                route_at, tries = route_at + 1, 0
+            may_retry = self._resumption.suits(route)
+            wait_s = self._backoff.wait_s(tries, error) if may_retry else None
+            if wait_s is not None:
+                await self._wait(wait_s)
             else:
+                route_at, tries = self._next_route(route_at), 0
+            if route_at < 0 or self._stopped:
                 return self._counted(error)
             self.current = self._open(self._routes[route_at])
+
+    def _next_route(self, route_at: int) -> int:
+        """Index of the next route that may be taken; -1 if there is none."""
+        later = range(route_at + 1, len(self._routes))
+        return next((at for at in later if self._resumption.suits(self._routes[at])), -1)
+
+    async def _wait(self, wait_s: float) -> None:
+        from_ns = self._now()
+        await self._waits.done(asyncio.sleep(wait_s))
+        self.retry_wait_ns += self._now() - from_ns
 
     def _counted(self, error: BaseException | None) -> BaseException | None:
         if isinstance(error, StreamError):
@@ -150,22 +164,37 @@ class Attempts:
         return await self._run_one(self.current)
 
     async def _run_one(self, attempt: Attempt) -> BaseException | None:
+        limiter = self._plan.limiter
+        self._entered.append(attempt)
+        try:
+            if limiter is None:
+                return await self._send(attempt)
+            async with AsyncExitStack() as slot:
+                await self._wait_for_slot(limiter, attempt, slot)
+                return await self._send(attempt)
+        finally:
+            self._entered.remove(attempt)
+
+    async def _wait_for_slot(
+        self, limiter: Limiter, attempt: Attempt, slot: AsyncExitStack
+    ) -> None:
         from_ns = self._now()
-        async with self._slot(attempt.route):
-            self.limiter_wait_ns += self._now() - from_ns if self._plan.limiter else 0
-            self.count += 1
-            self._running.append(attempt)
-            try:
-                error = await attempt.run()
-            finally:
-                self._running.remove(attempt)
+        turn = slot.enter_async_context(limiter.slot(attempt.route.source.provider))
+        try:
+            await self._waits.done(turn)
+        finally:
+            self.limiter_wait_ns += self._now() - from_ns
+
+    async def _send(self, attempt: Attempt) -> BaseException | None:
+        """Make the request, unless the run was stopped or won while the attempt waited."""
+        if self._stopped or (self.current is not attempt and self.current.committed):
+            return None
+        self.current = attempt
+        self.count += 1
+        attempt.number = self.count
+        error = await attempt.run()
         self._note(attempt, error)
         return error
-
-    def _slot(self, route: Route) -> AbstractAsyncContextManager[None]:
-        if self._plan.limiter is None:
-            return nullcontext()
-        return self._plan.limiter.slot(route.source.provider)
 
     # --- hedging ---------------------------------------------------------------------------
 
@@ -202,17 +231,17 @@ class Attempts:
             except asyncio.CancelledError:
                 if not attempt.given_up:
                     raise
-                self._note(attempt, None)
+                if attempt.number:
+                    self._note(attempt, None)
                 return attempt, None
 
-        if not self.current.committed:
-            self.current = attempt
         task = self._setup.spawn(run(), f"attempt-{self.count + 1}")
         attempt.entered_as(task)
         return task
 
     def _hedge_route(self, route: Route, number: int) -> Route:
-        others = [other for other in self._routes if other is not route]
+        suited = self._resumption.suits
+        others = [other for other in self._routes if other is not route and suited(other)]
         return others[(number - 1) % len(others)] if others else route
 
     # --- the commit point ------------------------------------------------------------------
@@ -220,86 +249,35 @@ class Attempts:
     def _open(self, route: Route) -> Attempt:
         gate: CommitGate | None = None
         below: Inlet = self._pass_on
-        if self._plan.options.retry.attempts > 1 or len(self._routes) > 1 or self._is_hedged:
+        if self._may_be_repeated:
             gate = CommitGate(self._pass_on, lambda: self._commit(attempt))
-            below = gate
-        request = self._request
-        if route.payload is not None:
-            request = replace(request, payload=route.payload(request.payload))
+            below = cast(Inlet, gate)  # pyright takes its attribute `push_nowait` for a method
+        request, context = self._resumption.request_for(route), self._resumption.context
+        assert request is not None  # only routes that suit are opened
         attempt = Attempt(
-            self._plan, route, request, self._context, self._setup, below, self._meter, gate
+            self._plan, route, request, context, self._setup, below, self._meter, gate
         )
+        if self._budget is not None:
+            attempt.limit_rest(self._budget)
         return attempt
 
     @property
-    def _is_hedged(self) -> bool:
-        return self._plan.options.hedge is not None
+    def _may_be_repeated(self) -> bool:
+        options = self._plan.options
+        return options.retry.attempts > 1 or len(self._routes) > 1 or options.hedge is not None
 
     def _commit(self, attempt: Attempt) -> bool:
         """The first content of `attempt` is there: give up the others."""
         if self.current is not attempt and self.current.committed:
             return False
         self.current = attempt
-        for other in self._running:
+        for other in self._entered:
             if other is not attempt:
                 other.give_up()
+        reset = self._resumption.reset(attempt.number, attempt.request_ns or self._now())
+        if reset is not None:
+            attempt.put_first(reset)
         return True
-
-    async def _go_on(self, route: Route, error: BaseException) -> bool:
-        """Make ready to go on after content was delivered; False if the run must fail."""
-        if not isinstance(error, StreamError) or isinstance(error, _OURS):
-            return False
-        after = self._policy.after_commit
-        last_seq = self._pass_on.last_seq
-        if after is AfterCommit.RESTART:
-            reset = Reset(last_seq + 1, self._now(), self._context.message_id, self.count + 1)
-            batch: Batch[Event] = Batch([reset], self._now(), 0)
-            await self._pass_on.push(batch)
-            self._context = replace(self._context, first_seq=last_seq + 2)
-            return True
-        if after is AfterCommit.CONTINUE and route.continue_from is not None:
-            return self._continue(route.continue_from, last_seq)
-        return False
-
-    def _continue(
-        self,
-        continue_from: Callable[[Mapping[str, Any], Result], Mapping[str, Any] | None],
-        last_seq: int,
-    ) -> bool:
-        so_far = self._snapshot()
-        payload = continue_from(self._request.payload, so_far) if so_far is not None else None
-        if so_far is None or payload is None:
-            return False
-        self._request = replace(self._request, payload=payload)
-        self._context = replace(
-            self._context,
-            first_seq=last_seq + 1,
-            first_part=max((part.part for part in so_far.content), default=-1) + 1,
-            continued=True,
-        )
-        return True
-
-    # --- waiting and noting ----------------------------------------------------------------
-
-    def _may_wait(self, error: StreamError) -> bool:
-        return (error.retry_after_s or 0.0) <= self._policy.max_retry_after_s
-
-    async def _wait(self, tries: int, error: StreamError) -> None:
-        from_ns = self._now()
-        await asyncio.sleep(max(self._backoff_s(tries), error.retry_after_s or 0.0))
-        self.retry_wait_ns += self._now() - from_ns
-
-    def _backoff_s(self, tries: int) -> float:
-        from tenacity import RetryCallState
-        from tenacity.wait import wait_exponential_jitter
-
-        policy = self._policy
-        state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]  # only the number counts
-        state.attempt_number = tries
-        wait = wait_exponential_jitter(
-            max=policy.max_wait_s, jitter=policy.jitter_s, multiplier=policy.initial_wait_s
-        )
-        return float(wait(state))
 
     def _note(self, attempt: Attempt, error: BaseException | None) -> None:
         outcome = Outcome.OK if error is None else Outcome.ERROR

@@ -73,6 +73,10 @@ class CommitGate:
             self._held.pop(0)
         await self._pass_on.push(batch)
 
+    def put_first(self, batch: AnyBatch) -> None:
+        """Pass `batch` on before everything that is held; for `on_commit`."""
+        self._held.insert(0, batch)
+
     def close(self, error: BaseException | None) -> None:
         """How the chain ended is told by the attempt."""
 

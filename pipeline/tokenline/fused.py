@@ -52,7 +52,7 @@ class FusedChain:
             out: list[Any] = []
             try:
                 feed(items, recv_ns, out)
-            except (Exception, asyncio.CancelledError) as error:
+            except (Exception, asyncio.CancelledError, GeneratorExit) as error:
                 stats.taken(from_ns, now(), count, len(out), size_bytes)
                 actor.break_down(batch, out, error)
                 return True

@@ -40,9 +40,16 @@ class AfterCommit(StrEnum):
     FAIL = "fail"
     """Raise; the error holds what had arrived."""
     RESTART = "restart"
-    """Deliver a `Reset` event and start again from nothing."""
+    """Start again from nothing: a `Reset` event comes before the new attempt's first event.
+
+    It is delivered when the new attempt gives content; until then, and for good if none does,
+    what had arrived stays the result.
+    """
     CONTINUE = "continue"
-    """Ask the provider to go on where it stopped, if it supports that; else fail."""
+    """Ask the provider to go on where it stopped; else a fallback that can; else fail.
+
+    A route that cannot go on with a response that has begun is not asked, nor used as a hedge.
+    """
 
 
 class RetryPolicy(Options):
@@ -58,6 +65,8 @@ class RetryPolicy(Options):
         max_wait_s: longest wait of our own.
         jitter_s: most that is added by chance.
         max_retry_after_s: a provider that asks for a longer wait is not waited for.
+            Nor is any wait begun that `Timeouts.total_s` would cut short: the run goes to its
+            next route at once, or ends with the provider's own error.
         after_commit: what to do when a stream fails after the commit point.
     """
 
@@ -99,7 +108,8 @@ class Leaving(Options):
     Attributes:
         action: cancel, drain or detach.
         max_s: cancel the rest after this time.
-        max_bytes: cancel the rest after this many further response bytes.
+        max_bytes: cancel the rest after this many further response bytes, those of attempts
+            that are made after leaving included.
     """
 
     action: OnLeave = OnLeave.CANCEL
