@@ -75,6 +75,17 @@ def test_a_providers_rate_holds_up_nobody_else() -> None:
     run_virtual(main())
 
 
+def test_whoever_can_go_sooner_is_not_kept_by_a_longer_wait() -> None:
+    async def main() -> None:
+        own = {"slow": Bounds(requests_per_s=0.01), "fast": Bounds(requests_per_s=1)}
+        log = Log(Limiter(None, own))
+        names = ["slow 0", "slow 1", "fast 0", "fast 1"]
+        await asyncio.gather(*(log.request(name) for name in names))
+        assert log.went_s == pytest.approx({"slow 0": 0, "fast 0": 0, "fast 1": 1, "slow 1": 100})
+
+    run_virtual(main())
+
+
 def test_a_busy_provider_starves_nobody() -> None:
     """The oldest that can go does, however many of another provider keep coming."""
 

@@ -24,8 +24,10 @@ class Request:
     ticks: int
     cancel_after: int | None  # ticks
     cancel_turn: int  # of the loop, within the tick
+    strikes: int | None  # cancels that one of the waiting as it gives its place back
     task: asyncio.Task[None] | None = None
     waiting: bool = False
+    struck: bool = False
 
     @property
     def cancel_tick(self) -> int | None:
@@ -68,6 +70,7 @@ class World:
         self.common = Books(common)
         self.own = {name: Books(own.get(name, Bounds())) for name in PROVIDERS}
         self.order: list[Request] = []
+        self.requests: list[Request] = []
 
     async def one(self, request: Request) -> None:
         request.waiting = True
@@ -83,16 +86,27 @@ class World:
                 finally:
                     for book in books:
                         book.under_way -= 1
+            self.strike(request.strikes)
         finally:
             request.waiting = False
 
-    def check_nobody_waits_who_can_go(self, requests: list[Request]) -> None:
+    def strike(self, index: int | None) -> None:
+        """Cancel one that waits; the place just given back may be its own by now."""
+        waiting = [request for request in self.requests if request.waiting]
+        if index is not None and index < len(waiting):
+            waiting[index].struck = True
+            task = waiting[index].task
+            assert task is not None
+            task.cancel()
+
+    def check_nobody_waits_who_can_go(self) -> None:
         now_s = asyncio.get_running_loop().time()
-        waiting = Counter(request.provider for request in requests if request.waiting)
+        waiting = Counter(request.provider for request in self.requests if request.waiting)
         if self.common.is_open(now_s):
             assert not [name for name in waiting if self.own[name].is_open(now_s)]
 
     async def run(self, requests: list[Request]) -> None:
+        self.requests = requests
         tick, from_s = 0, asyncio.get_running_loop().time()
         while tick == 0 or any(r.task is None or not r.task.done() for r in requests):
             for request in requests:
@@ -105,7 +119,7 @@ class World:
                         request.task.cancel()
                 await asyncio.sleep(0)
             await settle()
-            self.check_nobody_waits_who_can_go(requests)
+            self.check_nobody_waits_who_can_go()
             tick += 1
             await asyncio.sleep(from_s + tick * TICK_S - asyncio.get_running_loop().time())
             assert tick < 5_000
@@ -131,6 +145,7 @@ requests = st.lists(
         ticks=st.integers(0, 6),
         cancel_after=st.none() | st.integers(0, 8),
         cancel_turn=st.integers(0, TURNS - 1),
+        strikes=st.none() | st.integers(0, 3),
     ),
     min_size=1,
     max_size=25,
@@ -149,7 +164,7 @@ def test_bounds_hold_and_whoever_can_go_goes(
         for request in requests:
             assert request.task is not None
             if request.task.cancelled():
-                assert request.cancel_after is not None
+                assert request.struck or request.cancel_after is not None
             else:
                 request.task.result()
                 assert request in world.order
