@@ -39,18 +39,24 @@ class Inflater:
         coding: value of the `content-encoding` header, one of `CODINGS`.
     """
 
-    __slots__ = ("_begun", "_engine", "_input", "_is_gzip")
+    __slots__ = ("_begun", "_engine", "_full", "_input", "_is_gzip")
 
     def __init__(self, coding: str) -> None:
         self._is_gzip = coding != "deflate"
         self._engine: _Decompress | None = None
         self._input = b""
+        self._full = False
         self._begun = False
 
     @property
     def complete(self) -> bool:
         """Whether the compressed data came to its end, or never began."""
         return not self._begun or (self._engine is not None and self._engine.eof)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `take` may give more without further input."""
+        return self._full or bool(self._input)
 
     def feed(self, data: bytes) -> None:
         """Add compressed bytes."""
@@ -66,10 +72,12 @@ class Inflater:
         while True:
             engine = self._ready_engine()
             if engine is None:
+                self._full = False
                 return b""
             data = engine.decompress(self._input, PIECE_BYTES)
             self._input = engine.unused_data if engine.eof else engine.unconsumed_tail
             if data or not self._input:
+                self._full = len(data) == PIECE_BYTES
                 return data
 
     def _ready_engine(self) -> _Decompress | None:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from tokenline.errors import MalformedStreamError, StreamCutError, StreamError, UsageError
 
-from .inflate import Inflater
+from .inflate import PIECE_BYTES, Inflater
 
 READ_AHEAD_BYTES = 256 * 1024
 """How much may wait for `read` before the socket is stopped."""
@@ -56,6 +56,7 @@ class HttpResponse:
         "_attached",
         "_carrier",
         "_closed",
+        "_continuing",
         "_error",
         "_inflater",
         "_kept",
@@ -89,6 +90,7 @@ class HttpResponse:
         self._on_data: OnData = self._keep
         self._on_end: OnEnd = self._wake_reader
         self._attached = False
+        self._continuing: asyncio.Handle | None = None
         self._kept: list[bytes] = []
         self._kept_bytes = 0
         self._reader: asyncio.Future[None] | None = None
@@ -143,6 +145,7 @@ class HttpResponse:
             self.sink = on_data
         data = self._take_kept()
         if data and not on_data(data):
+            self._stop_continuing()
             self._pause()
         elif self.paused:
             self.resume()
@@ -151,7 +154,7 @@ class HttpResponse:
 
     def resume(self) -> None:
         """Ready for more, after `on_data` said False."""
-        if not self.paused or self._closed:
+        if not self.paused or self._closed or self._continuing is not None:
             return
         self.paused = False
         if self._inflater is not None and not self._drain():
@@ -224,10 +227,14 @@ class HttpResponse:
         return self._drain()
 
     def _drain(self) -> bool:
-        """Hand over decoded pieces; False if `on_data` wants no more."""
-        while self._inflater is not None:
+        """Hand over decoded pieces; False if there is more, or `on_data` wants no more.
+
+        A piece's worth each time: a few bytes may hold seconds of work, and others share the loop.
+        """
+        given_bytes = 0
+        while (inflater := self._inflater) is not None:
             try:
-                piece = self._inflater.take()
+                piece = inflater.take()
             except zlib.error as error:
                 self._spoil(error)
                 return True
@@ -235,7 +242,29 @@ class HttpResponse:
                 return True
             if not self._on_data(piece):
                 return False
+            given_bytes += len(piece)
+            if given_bytes >= PIECE_BYTES and inflater.waiting and not self._closed:
+                self._continue_soon()
+                return False
         return True
+
+    def _continue_soon(self) -> None:
+        if self._continuing is None:
+            self._continuing = asyncio.get_running_loop().call_soon(self._continue)
+
+    def _continue(self) -> None:
+        self._continuing = None
+        try:
+            self.resume()
+        except Exception as error:
+            if self._carrier is not None:
+                self._carrier.abort()
+            self.end(error)
+
+    def _stop_continuing(self) -> None:
+        if self._continuing is not None:
+            self._continuing.cancel()
+            self._continuing = None
 
     def _spoil(self, error: zlib.error) -> None:
         """The compressed data is damaged: nothing that follows can be read."""
@@ -272,6 +301,7 @@ class HttpResponse:
     def _forget(self) -> None:
         """Let go of whoever read: a response may be kept longer than its reader."""
         self._wake_reader(None)
+        self._stop_continuing()
         self._take_kept()
         self._inflater = None
         self.sink = self._on_data = _ignore

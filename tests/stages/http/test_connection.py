@@ -473,6 +473,71 @@ async def test_a_small_bomb_comes_in_bounded_pieces(pushed: bool) -> None:
         assert read_bytes == size
 
 
+async def test_a_compressed_body_lets_others_have_the_loop() -> None:
+    size = 20 * PIECE_BYTES
+    bench, collector = Bench(), Collector()
+    most_bytes = turns = 0
+    packed = in_chunks(gzip.compress(bytes(size)))
+    response = await bench.respond(CHUNKED[:-2] + b"content-encoding: gzip\r\n\r\n", packed)
+    response.attach(collector.on_data, collector.on_end)
+    while not collector.ends:
+        had_bytes = len(collector.data)
+        await asyncio.sleep(0)
+        most_bytes = max(most_bytes, len(collector.data) - had_bytes)
+        turns += 1
+    assert len(collector.data) == size
+    assert collector.ends == [None]
+    assert most_bytes <= PIECE_BYTES
+    assert turns >= 15
+
+
+async def test_a_stop_in_between_is_kept_to() -> None:
+    size = 20 * PIECE_BYTES
+    bench, collector = Bench(), Collector(stop_after=3)
+    packed = in_chunks(gzip.compress(bytes(size)))
+    response = await bench.respond(CHUNKED[:-2] + b"content-encoding: gzip\r\n\r\n", packed)
+    response.attach(collector.on_data, collector.on_end)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(collector.calls) == 3
+    collector.stop_after = 1000
+    response.resume()
+    while not collector.ends:
+        await asyncio.sleep(0)
+    assert len(collector.data) == size
+
+
+async def test_closing_in_between_ends_it() -> None:
+    bench, collector = Bench(), Collector()
+    packed = in_chunks(gzip.compress(bytes(20 * PIECE_BYTES)))
+    response = await bench.respond(CHUNKED[:-2] + b"content-encoding: gzip\r\n\r\n", packed)
+    response.attach(collector.on_data, collector.on_end)
+    await asyncio.sleep(0)
+    response.close()
+    count = len(collector.calls)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(collector.calls) == count
+    assert not collector.ends
+
+
+async def test_a_reader_that_raises_in_between_ends_it() -> None:
+    bench, collector = Bench(), Collector()
+
+    def refuse_third(data: bytes) -> bool:
+        if len(collector.calls) == 2:
+            raise ValueError("too much")
+        return collector.on_data(data)
+
+    packed = in_chunks(gzip.compress(bytes(20 * PIECE_BYTES)))
+    response = await bench.respond(CHUNKED[:-2] + b"content-encoding: gzip\r\n\r\n", packed)
+    response.attach(refuse_third, collector.on_end)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    (error,) = collector.ends
+    assert isinstance(error, ValueError)
+
+
 async def test_a_compressed_body_that_ends_early_is_cut() -> None:
     bench, collector = Bench(), Collector()
     response = await bench.respond(CHUNKED[:-2] + b"content-encoding: gzip\r\n\r\n")
