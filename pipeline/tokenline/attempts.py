@@ -14,6 +14,7 @@ from typing import cast
 from .actor import ActorSetup, Inlet
 from .attempt import Attempt, ByteBudget
 from .commit import CommitGate
+from .delivered import keep_delivered
 from .errors import (
     LimitExceededError,
     QueueFullError,
@@ -26,6 +27,7 @@ from .limiter import Limiter
 from .meter import Meter
 from .patience import Backoff, Waits
 from .pipeline import Pipeline, Route
+from .policy import AfterCommit
 from .record import AttemptRecord, Outcome
 from .result import Result
 from .resumption import Resumption
@@ -72,6 +74,11 @@ class Attempts:
         self._meter = meter
         self._now = setup.clock.now_ns
         options = plan.options
+        self._below: Inlet = pass_on
+        if options.retry.after_commit is AfterCommit.CONTINUE:
+            delivered = keep_delivered(plan, context, pass_on, self._now)
+            if delivered is not None:
+                self._below, snapshot = delivered, delivered.snapshot
         self._resumption = Resumption(request, context, options.retry.after_commit, snapshot)
         self._backoff = Backoff(options.retry, options.timeouts.total_s, self._now)
         self._waits = Waits()
@@ -248,9 +255,9 @@ class Attempts:
 
     def _open(self, route: Route) -> Attempt:
         gate: CommitGate | None = None
-        below: Inlet = self._pass_on
+        below = self._below
         if self._may_be_repeated:
-            gate = CommitGate(self._pass_on, lambda: self._commit(attempt))
+            gate = CommitGate(self._below, lambda: self._commit(attempt))
             below = cast(Inlet, gate)  # pyright takes its attribute `push_nowait` for a method
         request, context = self._resumption.request_for(route), self._resumption.context
         assert request is not None  # only routes that suit are opened

@@ -1,14 +1,16 @@
 """Restarting and continuing a response that had begun: what is sent, and what is left of it."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from tests.pipeline.lines import builder
+from tokenline.builder import PipelineBuilder
 from tokenline.errors import AuthenticationError, OverloadedError, StreamCutError, StreamError
 from tokenline.events import MessageStart, Reset, TextDelta
-from tokenline.options import RunOptions
+from tokenline.options import Capacity, Execution, RunOptions
 from tokenline.pipeline import Pipeline, Route
 from tokenline.policy import AfterCommit, HedgePolicy, RetryPolicy
 from tokenline.record import Outcome
@@ -101,6 +103,23 @@ def test_continued_twice_each_time_from_the_runs_own_request() -> None:
             assert (await run.result()).text == "begun begun a b "
         turns = [request.payload.get("turns") for request in source.requests]
         assert turns == [None, ["begun "], ["begun "], ["begun begun "]]
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("execution", list(Execution))
+@pytest.mark.parametrize("read_s", [0, 5])
+def test_it_goes_on_after_all_that_was_delivered(execution: Execution, read_s: float) -> None:
+    async def main() -> None:
+        words = [b"a\n", b"b\n", b"c\n", b"d\n", b"e\n"]
+        source = ScriptedSource([*words, StreamCutError("cut")], [b"f\n", b".\n"])
+        plan = line(AfterCommit.CONTINUE, source, number=2, execution=execution)
+        slow = PipelineBuilder.from_pipeline(plan).capacity("consumer", Capacity(max_items=1))
+        async with slow.build().run({}) as run:
+            async for _ in run:
+                await asyncio.sleep(read_s)
+            assert (await run.result()).text == "a b c d e f "
+        assert source.requests[1].payload["turns"] == ["a b c d e "]
 
     run_virtual(main())
 
