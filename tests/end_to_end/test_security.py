@@ -382,7 +382,7 @@ async def test_nobody_else_reaches_the_simulator() -> None:
         port = int(simulator.url.rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.close()
-        with pytest.raises(OSError, match="127.0.0.2"):
+        with pytest.raises(OSError, match=r"127\.0\.0\.2"):
             await asyncio.open_connection("127.0.0.2", port)
         assert not await reader.read()
 
