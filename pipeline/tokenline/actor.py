@@ -79,6 +79,7 @@ class Actor:
 
     Attributes:
         ready: idle, so a batch is handled at once in the task that brings it.
+        awaiting_since_ns: when it called the step that it is awaiting; 0 while it awaits none.
     """
 
     __slots__ = (
@@ -99,6 +100,7 @@ class Actor:
         "_setup",
         "_step",
         "_task",
+        "awaiting_since_ns",
         "outlets",
         "ready",
         "spec",
@@ -133,6 +135,7 @@ class Actor:
         self._emitting = False
         self._close_later = False
         self._busy = self._persistent
+        self.awaiting_since_ns = 0
         self.ready = not self._persistent
 
     # --- Inlet -----------------------------------------------------------------------------
@@ -192,6 +195,28 @@ class Actor:
         if self._inbox is not None:
             self._inbox.break_off()
         self._blocked.clear()
+
+    def lift_limits(self) -> None:
+        """Take everything from now on, if the policy is to wait; for the last that comes."""
+        if self._inbox is not None:
+            self._inbox.lift_limits()
+
+    def cut_off(self, error: BaseException) -> None:
+        """Stop it inside a step that does not return."""
+        self.abort()
+        if self._task is not None:
+            self._task.cancel()
+        self._note_failure(error)
+
+    @property
+    def awaits(self) -> bool:
+        """Whether its step may take its time."""
+        return self._async or self._async_finish
+
+    @property
+    def feeder_waits(self) -> bool:
+        """Whether what feeds it waits for room."""
+        return self._inbox is not None and self._inbox.send_waiting
 
     @property
     def inbox(self) -> Channel[Any]:
@@ -319,6 +344,13 @@ class Actor:
             self._task = self._setup.spawn(self._run(), self.spec.name)
 
     async def _run(self) -> None:
+        try:
+            await self._work()
+        except asyncio.CancelledError:
+            if not self._ended:  # else it was cut off, and that is told already
+                raise
+
+    async def _work(self) -> None:
         while not self._ended:
             await self._flush()
             try:
@@ -353,7 +385,7 @@ class Actor:
             self._handle(batch)
             return
         out: list[Any] = []
-        from_ns = self._now()
+        from_ns = self.awaiting_since_ns = self._now()
         failure: BaseException | None = None
         try:
             await self._step.feed(batch.items, batch.recv_ns, out)
@@ -361,6 +393,7 @@ class Actor:
             if _is_cancelled(error):
                 raise
             failure = error
+        self.awaiting_since_ns = 0
         self._handled(batch, from_ns, out)
         if failure is not None:
             self._fail(failure)
@@ -379,12 +412,14 @@ class Actor:
             return
         self._finished = True
         out: list[Any] = []
+        self.awaiting_since_ns = self._now()
         try:
             await self._step.finish(self._now(), out)
         except (Exception, asyncio.CancelledError) as error:
             if _is_cancelled(error):
                 raise
             self._note_failure(error)
+        self.awaiting_since_ns = 0
         self._emit_last(out)
 
 

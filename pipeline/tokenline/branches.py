@@ -6,11 +6,12 @@ An optional branch that fails is cut off here; a required one is the run's affai
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .actor import Actor, ActorSetup, Inlet, name_stage, open_step
+from .errors import StageFailedError
 from .fan_out import FanOutActor
 from .fused import fuse
 from .options import Overflow
@@ -23,6 +24,8 @@ from .tail import Tail
 
 logger = logging.getLogger("tokenline")
 
+_FAN_OUT = "fan-out"
+
 
 @dataclass(slots=True)
 class BranchReports:
@@ -31,7 +34,7 @@ class BranchReports:
     Attributes:
         observe: gets every batch at the fan-out, before the branches.
         on_message_end: the fan-out has taken the end of the message.
-        on_all_through: every branch has taken everything it will take.
+        on_through: a branch, or the fan-out itself, has taken everything it will take.
         on_reader_end: a reader will hand out nothing more.
         on_failure: a required branch, or the fan-out itself, has failed.
         hide_secrets: keeps keys out of an error before anybody sees it.
@@ -39,7 +42,7 @@ class BranchReports:
 
     observe: Callable[[list[Any], int], None]
     on_message_end: Callable[[], None]
-    on_all_through: Callable[[], None]
+    on_through: Callable[[], None]
     on_reader_end: Callable[[], None]
     on_failure: Callable[[BaseException], None]
     hide_secrets: Callable[[BaseException], None]
@@ -73,13 +76,17 @@ class Branches:
         self._actors: dict[str, Actor] = {}
         self._inlets: dict[str, Inlet] = {}
         self._open_tails: set[str] = set()
+        self._required = {branch.name for branch in plan.branches if branch.required}
+        self._required.add(_FAN_OUT)
+        self._accumulating = {b.name for b in plan.branches if b.kind is StageKind.ACCUMULATOR}
+        self._accumulating.add(_FAN_OUT)
         self.fan_out = self._build()
 
     # --- wiring ----------------------------------------------------------------------------
 
     def _build(self) -> FanOutActor:
         plan = self._plan
-        spec = ActorSpec("fan-out", StageKind.FAN_OUT, self.next_index(), plan.fan_out)
+        spec = ActorSpec(_FAN_OUT, StageKind.FAN_OUT, self.next_index(), plan.fan_out)
         # Branches that are not read first: what a reader is told has been accumulated by then.
         for branch in sorted(plan.branches, key=lambda branch: branch.readable):
             self._inlets[branch.name] = self._open(branch)
@@ -87,7 +94,7 @@ class Branches:
             spec,
             self._setup,
             list(self._inlets.values()),
-            self._tail("fan-out"),
+            self._tail(_FAN_OUT),
             lambda _, error: self._reports.on_failure(error),
             self._reports.observe,
             self._reports.on_message_end,
@@ -136,9 +143,9 @@ class Branches:
     # --- what they report ------------------------------------------------------------------
 
     def _through(self, name: str) -> None:
-        self._open_tails.discard(name)
-        if not self._open_tails:
-            self._reports.on_all_through()
+        if name in self._open_tails:
+            self._open_tails.discard(name)
+            self._reports.on_through()
 
     def _reader_failed(self, branch: Branch, reader: Reader, error: BaseException) -> None:
         error = name_stage(error, branch.name)
@@ -155,6 +162,8 @@ class Branches:
 
     def _failed(self, branch: Branch, error: BaseException) -> None:
         """Go on without an optional branch that failed."""
+        if branch.name in self.errors:  # it was cut off; what it says of that is no news
+            return
         if branch.required:
             self._reports.on_failure(error)
             return
@@ -172,6 +181,55 @@ class Branches:
     def all_read(self) -> bool:
         """Whether every reader is done."""
         return all(reader.ended for reader in self.readers.values())
+
+    @property
+    def all_through(self) -> bool:
+        """Whether every branch has taken everything it will take."""
+        return not self._open_tails
+
+    def main_through(self, failed: bool) -> bool:
+        """Whether what the run's end waits for is through.
+
+        After a failure that is what makes the partial result, else every required branch.
+        """
+        needed = self._accumulating if failed else self._required
+        return needed.isdisjoint(self._open_tails)
+
+    @property
+    def may_take_time(self) -> bool:
+        """Whether a stage that awaits is not through."""
+        return any(actor.awaits for _, actor in self._open_actors())
+
+    def awaiting(self) -> list[tuple[str, int]]:
+        """Branches inside a call of their stage, and since when."""
+        actors = self._open_actors()
+        return [(n, a.awaiting_since_ns) for n, a in actors if a.awaiting_since_ns]
+
+    def holding_up(self, ended: bool) -> str | None:
+        """The stage that the run waits for, if it is one: inside a call, and in the way.
+
+        Args:
+            ended: the response is complete; from then on a required branch is in the way.
+        """
+        for name, actor in self._open_actors():
+            in_the_way = actor.feeder_waits or (ended and name in self._required)
+            if in_the_way and actor.awaiting_since_ns:
+                return actor.spec.name
+        return None
+
+    def cut_off(self, name: str, reason: str) -> None:
+        """Go on without a branch whose stage does not return."""
+        actor = self._actors[name]
+        stage = actor.spec.name
+        error = StageFailedError(f"stage {stage!r} {reason}", stage=stage)
+        actor.cut_off(error)
+        reader = self.readers.get(name)
+        if reader is not None:
+            reader.channel.close(error)
+        self._through(name)
+
+    def _open_actors(self) -> Iterator[tuple[str, Actor]]:
+        return ((n, a) for n, a in self._actors.items() if n in self._open_tails)
 
     def step_of(self, kind: StageKind) -> Any:
         """The step of the branch of that kind; None if there is none."""
@@ -191,8 +249,15 @@ class Branches:
         for reader in self.readers.values():
             reader.lift_limits()
 
+    def let_through(self) -> None:
+        """What is under way reaches every branch at once, also past one that takes its time."""
+        self.lift_limits()
+        for actor in self._actors.values():
+            actor.lift_limits()
+
     def abort(self) -> None:
         """Drop everything at once; readers are not told."""
+        self._open_tails.clear()
         self.fan_out.abort()
         for actor in self._actors.values():
             actor.abort()

@@ -95,6 +95,8 @@ class Channel(Generic[T]):
         self._max_items = self.capacity.max_items
         self._max_bytes = self.capacity.max_bytes
         max_wait_s = self.capacity.max_wait_s
+        if self.capacity.overflow is Overflow.CONFLATE:
+            max_wait_s = None  # joining makes room, but makes nothing younger
         self._max_wait_ns = _FOREVER_NS if max_wait_s is None else int(max_wait_s * 1e9)
         self._now = clock.now_ns
         self._conflate = conflate
@@ -344,7 +346,7 @@ class Channel(Generic[T]):
 
     def _join(self, batch: Batch[T]) -> bool:
         """Make one batch of what waits and `batch`; False if that makes no room."""
-        if self._conflate is None or self._is_late():
+        if self._conflate is None:
             return False
         joined = self._conflate([*(waiting for waiting, _ in self._queue), batch])
         if len(joined.items) > self._max_items or joined.size_bytes > self._max_bytes:

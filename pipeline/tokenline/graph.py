@@ -37,6 +37,7 @@ def as_text(pipeline: Pipeline) -> str:
         f"  execution = {options.execution.value}",
         f"  strict = {options.strict}",
         f"  end_grace_s = {options.end_grace_s}",
+        f"  branch_grace_s = {options.branch_grace_s}",
     ]
     return "\n".join(lines)
 

@@ -19,7 +19,9 @@ class Overflow(StrEnum):
     DROP_NEWEST = "drop_newest"
     CONFLATE = "conflate"
     """Neighbouring deltas of one part (text, reasoning, tool arguments) become one, so nothing is
-    lost but where one ended; blocks if that does not make room."""
+    lost but where one ended. It holds the others up only when what is joined is itself past
+    `max_items` or `max_bytes` and waits to be read; `max_wait_s` has no meaning here: a late queue
+    goes on joining."""
     FAIL = "fail"
 
 
@@ -41,7 +43,8 @@ class Capacity(Options):
         max_items: most items (events) waiting. 256 holds a second of the fastest models.
         max_bytes: most wire bytes the waiting items came from.
         max_wait_s: while the first item has waited longer than this the queue counts as full,
-            however little is in it; looked at when something is put in. None is no bound.
+            however little is in it; looked at when something is put in. None is no bound; nor
+            is any for `CONFLATE`.
         overflow: what happens when there is no room.
     """
 
@@ -87,6 +90,9 @@ class RunOptions(Options):
         end_grace_s: how long to wait, after the response's last event, for the server to end
             the body, so that the connection can be used again. Nobody waits for it but
             the clean-up of the run.
+        branch_grace_s: how long one call of a branch's stage may take once the response is
+            over; then the branch is cut off (`StageFailedError`; see `Run.branch_errors`). None
+            is no limit. After `Timeouts.total_s` it is `end_grace_s`.
     """
 
     limits: Limits = Field(default_factory=Limits)
@@ -99,3 +105,4 @@ class RunOptions(Options):
     leaving: Leaving = Field(default_factory=Leaving)
     watch_loop: bool = True
     end_grace_s: float = Field(default=0.2, ge=0)
+    branch_grace_s: float | None = Field(default=120.0, ge=0)

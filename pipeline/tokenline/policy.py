@@ -23,7 +23,8 @@ class Timeouts(Options):
         idle_s: between two reads once the headers are there; any byte feeds it, pings too
             (`IdleTimeoutError`).
         stall_s: between two content events; pings do not feed it (`StallTimeoutError`).
-        total_s: from the start of the run to its end, retries included (`TotalTimeoutError`).
+        total_s: from the start of the run to its end, retries and branches included
+            (`TotalTimeoutError`).
     """
 
     connect_s: float | None = Field(default=10.0, gt=0)

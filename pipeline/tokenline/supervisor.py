@@ -17,6 +17,7 @@ from typing import Any
 
 from .actor import ActorSetup
 from .attempts import Attempts
+from .branch_watch import BranchWatch
 from .branches import Branches, BranchReports
 from .errors import RunCancelledError, StageFailedError, StreamTimeoutError, TotalTimeoutError
 from .estimate import Estimation
@@ -75,6 +76,8 @@ class Supervisor:
         self._message_ended = False
         self._ended_ns = 0
         self._timers: list[asyncio.TimerHandle] = []
+        self._total_timer: asyncio.TimerHandle | None = None
+        self._rest: asyncio.Future[None] | None = None
         self._left = False
         self._stopping = False
         self._loop_lag: LoopLag | None = None
@@ -102,6 +105,7 @@ class Supervisor:
         self.readers = self._branches.readers
         self.branch_errors = self._branches.errors
         self._fan_out = self._branches.fan_out
+        self._branch_watch = BranchWatch(self._branches, self._loop, self._now)
         self._attempts = Attempts(
             plan,
             self._request,
@@ -116,7 +120,7 @@ class Supervisor:
         self._context = self._span.task_context or contextvars.copy_context()
         total_s = plan.options.timeouts.total_s
         if total_s is not None:
-            self._timers.append(self._loop.call_later(total_s, self._total_time_is_up))
+            self._total_timer = self._loop.call_later(total_s, self._total_time_is_up)
         watched = plan.options.watch_loop
         self._loop_watch = watch_loop(self._loop, self._meter) if watched else None
         self._driver = self.spawn(self._drive(), "source")
@@ -152,7 +156,7 @@ class Supervisor:
         return BranchReports(
             observe=self._meter.observe,
             on_message_end=self.message_ended,
-            on_all_through=self._all_through,
+            on_through=self._check_end,
             on_reader_end=self._close_if_done,
             on_failure=self._fail,
             hide_secrets=self._hide_secrets,
@@ -176,10 +180,31 @@ class Supervisor:
         grace_s = self._plan.options.end_grace_s
         self._attempts.settle()
         self._timers.append(self._loop.call_later(grace_s, self._attempts.halt))
+        self._watch_branches()
 
-    def _all_through(self) -> None:
+    def _watch_branches(self) -> None:
+        """The response is over: a stage that never returns must not keep the run for ever."""
+        grace_s = self._plan.options.branch_grace_s
+        if grace_s is not None and not self._branch_watch.started:
+            reason = f"did not return within {grace_s:g} s (RunOptions.branch_grace_s)"
+            self._branch_watch.start(grace_s, reason)
+
+    def _check_end(self) -> None:
+        """Something is through: the run ends with what is required, closes with what is not."""
         if self.outcome is None:
-            self._end()
+            if self._branches.main_through(self.error is not None):
+                self._end()
+        else:
+            self._close_if_done()
+        if self._branches.all_through:
+            self._branches_through()
+
+    def _branches_through(self) -> None:
+        self._branch_watch.stop()
+        if self._total_timer is not None:
+            self._total_timer.cancel()
+        if self._rest is not None and not self._rest.done():
+            self._rest.set_result(None)
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -204,6 +229,7 @@ class Supervisor:
         self._stopping = True
         self._attempts.abort()
         self._branches.abort()
+        self._branches_through()
         for task in self._tasks:
             task.cancel()
 
@@ -226,15 +252,21 @@ class Supervisor:
             self._fail(error)
 
     def _note_late_failure(self, error: BaseException | None) -> None:
-        """A stage of the user's that fails after the message end undoes nothing, but is told."""
+        """A stage of the user's that fails after the end undoes nothing, but is told."""
         if isinstance(error, StageFailedError) and error.stage is not None:
             self._hide_secrets(error)
             self.branch_errors[error.stage] = error
-            logger.warning("stage %r failed after the message end: %s", error.stage, error)
+            logger.warning("stage %r failed after the end: %s", error.stage, error)
 
     def _total_time_is_up(self) -> None:
-        limit_s = self._plan.options.timeouts.total_s
-        self._fail(TotalTimeoutError(f"not complete within {limit_s:g} s (Timeouts.total_s)"))
+        limit = f"within {self._plan.options.timeouts.total_s:g} s (Timeouts.total_s)"
+        stage = self._branches.holding_up(self._message_ended)
+        if stage is not None:
+            error = TotalTimeoutError(f"stage {stage!r} did not return {limit}", stage=stage)
+            self._fail(error)
+        elif not self._driver.done():
+            self._fail(TotalTimeoutError(f"not complete {limit}"))
+        self._branch_watch.start(self._plan.options.end_grace_s, f"did not return {limit}")
 
     def _stop_timers(self) -> None:
         for timer in self._timers:
@@ -246,7 +278,12 @@ class Supervisor:
             self._hide_secrets(error)
             self.error = error
             self._attempts.halt(error)
+            self._branches.let_through()
             self._fan_out.close(error)
+            self._watch_branches()
+            self._check_end()
+        elif error is not self.error:
+            self._note_late_failure(error)
 
     def _hide_secrets(self, error: BaseException) -> None:
         """A provider may quote the key it was sent; no log line, span or traceback may show it."""
@@ -288,6 +325,7 @@ class Supervisor:
             self._attempts.abort()
             self._branches.abort()
             self._end(outcome)
+        self._branches_through()
         if not self._loop.is_closed():
             self._branches.abort_readers(RunCancelledError("the run was cancelled"))
             for task in self._tasks:
@@ -340,6 +378,8 @@ class Supervisor:
             return
         own = asyncio.current_task()
         try:
+            if own not in self._tasks:
+                await self._wait_for_branches()
             while others := self._tasks - {own}:
                 # A stage that does not return from its end is not waited for without limit.
                 grace_s = self._plan.options.end_grace_s if self.outcome is not None else None
@@ -350,12 +390,18 @@ class Supervisor:
             self.cancel()
             raise
 
+    async def _wait_for_branches(self) -> None:
+        """The response is over; what its branches still do is theirs to finish."""
+        if self.record is None and not self._branches.all_through:
+            self._rest = self._rest or self._loop.create_future()
+            await asyncio.shield(self._rest)
+
     # --- the end ---------------------------------------------------------------------------
 
     def _close_if_done(self) -> None:
         if self.outcome is None or self._estimation.pending:
             return
-        if self._branches.all_read:
+        if self._branches.all_read and self._branches.all_through:
             self._close()
 
     def _close(self) -> None:

@@ -162,6 +162,22 @@ def test_a_slow_branch_sees_less_but_longer_pieces_and_slows_nobody() -> None:
         run_virtual(main(execution))
 
 
+def test_a_late_queue_that_nobody_reads_holds_nobody_up() -> None:
+    async def main(execution: Execution) -> None:
+        late = Capacity(max_items=4, max_wait_s=0.05, overflow=Overflow.CONFLATE)
+        script = [step for line in ONE_BY_ONE for step in (Wait(1), line)]
+        build = pipeline(script, reader("log", late), execution=execution)
+        async with build.build().run({}) as run:
+            text = "".join([e.text async for e in run if isinstance(e, TextDelta)])
+            assert text == "".join(word + " " for word in WORDS)
+            log = [e.text async for e in run.branch("log") if isinstance(e, TextDelta)]
+        assert "".join(log) == text
+        assert len(log) <= 4
+
+    for execution in Execution:
+        run_virtual(main(execution))
+
+
 def test_it_blocks_when_the_text_itself_is_too_long() -> None:
     async def main() -> None:
         capacity = Capacity(max_items=4, max_bytes=200, overflow=Overflow.CONFLATE)
