@@ -42,7 +42,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         api: wire API, by default the provider's first.
         api_key: the key; by default from the provider's variable. Never in reports.
         headers: more HTTP headers of every request. Never in reports.
-        body: more fields of every request's body (`temperature`, `ignore_eos` ...).
+        body: more fields of every request's body (`temperature`, `ignore_eos` ...). Reports have
+            them without secrets.
         client_options: further arguments of the client (`aws_region`, `api_version` ...). Never in
             reports.
     """
@@ -68,9 +69,13 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def redacted(self) -> Endpoint:
         """Without secrets."""
+        from tokenline_stages.scrubbing import redact_body, redact_url  # late: workers go without
+
         return msgspec.structs.replace(
             self,
             label=self.name,
+            base_url=redact_url(self.base_url) if self.base_url else self.base_url,
+            body=redact_body(self.body),
             api_key=REDACTED if self.api_key else None,
             headers=dict.fromkeys(self.headers, REDACTED),
             client_options=dict.fromkeys(self.client_options, REDACTED),

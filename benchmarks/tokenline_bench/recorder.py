@@ -1,6 +1,7 @@
 """Records a real stream with its times as a cassette, see `tokenline_stages.simulator.cassette`.
 
 The pipeline runs as always; its source is wrapped, so that every read is noted before it is parsed.
+Keys are left out of all but the response's body, which is kept byte for byte.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class RecordedStream:
         try:
             data = await self._stream.read()
         except Exception as error:
-            self._end(str(error))
+            self._end(str(error) or type(error).__name__)
             raise
         if data:
             self._writer.read(time.perf_counter_ns() - self._sent_ns, data)
@@ -104,7 +105,8 @@ class RecordingSource:
             headers=tuple(stream.headers.items()),
             t_ns=time.perf_counter_ns() - sent_ns,
         )
-        return RecordedStream(stream, CassetteWriter(self._path, head), sent_ns)
+        secrets = tuple(getattr(self._source, "secrets", ()))
+        return RecordedStream(stream, CassetteWriter(self._path, head, secrets), sent_ns)
 
     async def aclose(self) -> None:
         """Close the source inside."""
@@ -128,7 +130,7 @@ def recorded_run(
         path: of the cassette, `NAME.cassette.jsonl`.
         api: wire API, by default the one that the payload is for.
         access: key, address and client.
-        headers: more HTTP headers.
+        headers: more HTTP headers; the cassette has values only of those known to be harmless.
 
     Raises:
         ConfigError: no such provider or API, or the file cannot be written.

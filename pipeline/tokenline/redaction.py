@@ -185,6 +185,11 @@ def is_header_map(name: str) -> bool:
     return _plain(name) in _HEADER_MAPS
 
 
+def is_harmless_header(name: str) -> bool:
+    """Whether a request header of this name is known never to hold a secret."""
+    return _plain(name) in _HARMLESS_HEADERS
+
+
 def header_values(headers: Any) -> Iterator[str]:
     """The values of headers in any of their forms that could be secret.
 
@@ -196,7 +201,7 @@ def header_values(headers: Any) -> Iterator[str]:
             pair = (pair.get("name", pair.get("key", "")), pair.get("value"))
         if isinstance(pair, (tuple, list)) and len(pair) == 2:
             name, value = pair
-            if isinstance(value, str) and _plain(str(name)) not in _HARMLESS_HEADERS:
+            if isinstance(value, str) and not is_harmless_header(str(name)):
                 yield value
 
 

@@ -42,7 +42,12 @@ def command(
 ) -> None:
     """Send PROMPT and record the answer: raw bytes and nanosecond stamp of every read.
 
-    Keys are not recorded. Play it from `tokenline serve --recordings FOLDER`, at true or scaled
+    [redacted] stands in the file for values of every HTTP header of the request but a few harmless
+    ones (accept, content-type, user-agent, anthropic-version, ...), for what has a secret's name or
+    looks like a key in the request's body, URLs, response headers and errors, and for passwords in
+    URLs. The response's body is kept byte for byte: look at it before you give the file away.
+
+    Play it from `tokenline serve --recordings FOLDER`, at true or scaled
     speed; tests, benchmarks and bug reports take the same file.
     """
     from tokenline_bench.command.values import read_body, read_pairs

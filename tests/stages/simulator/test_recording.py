@@ -65,7 +65,7 @@ def test_a_cassette_reads_back_without_secrets(folder: Path) -> None:
     assert cassette.end is not None
     assert cassette.end.end == "complete"
     assert cassette.head.request.headers["Accept"] == "*/*"
-    assert cassette.head.request.url == "https://h/v1?key=REDACTED&alt=sse"
+    assert cassette.head.request.url == "https://h/v1?key=[redacted]&alt=sse"
     assert "S3CRET" not in path.read_text()
     first, read, *_ = (json.loads(line) for line in path.read_text().splitlines())
     assert (first["format"], first["version"]) == ("tokenline-cassette", 1)
