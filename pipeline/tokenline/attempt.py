@@ -176,6 +176,8 @@ class Attempt:
         self.stats.ended_ns = self._now()
         self._head.close(error)
         await self._end.wait()
+        if self.committed:
+            self._meter.ended_attempts.append(self.stamps)
         return self._end.error
 
     def halt(self, error: BaseException | None = None) -> None:

@@ -6,13 +6,30 @@ Pure integers; one call for each batch. Formulas:
 - first token = receive time of the first event in `CONTENT_EVENTS`;
 - first answer = receive time of the first event in `ANSWER_EVENTS`;
 - gap = receive time of a content event - that of the one before it.
+
+All of it starts anew at a `Reset`: what came before is void. Where a response is continued by a
+further attempt the clocks go on, and the pause between the two is a gap like any other.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from __future__ import annotations
 
-from .events import ANSWER_EVENTS, CONTENT_EVENTS, Finish, MessageStart, Ping, Usage, UsageUpdate
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .events import (
+    ANSWER_EVENTS,
+    CONTENT_EVENTS,
+    Finish,
+    MessageStart,
+    Ping,
+    Reset,
+    Usage,
+    UsageUpdate,
+)
 from .record import ChunkGaps
+
+if TYPE_CHECKING:
+    from .attempt import Stamps
 
 _KEPT_BITS = 7  # 64 buckets an octave: quantiles are right to 1/64
 
@@ -81,10 +98,12 @@ class Meter:
         last_token_ns: receive time of the last content event.
         usage: last token counts.
         finish_reasons: raw finish reasons so far.
+        ended_attempts: the stamps of attempts that are over and whose content was passed on.
     """
 
     __slots__ = (
         "chunks",
+        "ended_attempts",
         "finish_reasons",
         "first_answer_ns",
         "first_chunk_ns",
@@ -97,11 +116,15 @@ class Meter:
     )
 
     def __init__(self) -> None:
+        self.ended_attempts: list[Stamps] = []
+        self._start(last_token_ns=0)
+
+    def _start(self, last_token_ns: int) -> None:
         self.chunks = 0
         self.first_chunk_ns: int | None = None
         self.first_token_ns: int | None = None
         self.first_answer_ns: int | None = None
-        self.last_token_ns = 0
+        self.last_token_ns = last_token_ns
         self.gaps = GapHistogram()
         self.response_id: str | None = None
         self.response_model: str | None = None
@@ -114,19 +137,32 @@ class Meter:
             self._observe_one(items[0], recv_ns)
             return
         kinds = set(map(type, items))
-        if kinds <= CONTENT_EVENTS:
-            content = len(items)
+        if Reset in kinds:
+            self._reset(items, recv_ns)
+        elif kinds <= CONTENT_EVENTS:
+            self._note_content(kinds, len(items), recv_ns)
         else:
             self._note_others(items, recv_ns)
             content = sum([type(item) in CONTENT_EVENTS for item in items])
-        if content:
-            self._note_content(kinds, content, recv_ns)
+            if content:
+                self._note_content(kinds, content, recv_ns)
+
+    def _reset(self, items: Sequence[Any], recv_ns: int) -> None:
+        """Forget what a further attempt makes void, and look at what follows the `Reset`."""
+        kept = next(at for at in range(len(items), 0, -1) if type(items[at - 1]) is Reset)
+        # Whoever watches for silence goes on counting: from the request that starts anew.
+        self._start(last_token_ns=items[kept - 1].recv_ns)
+        if kept < len(items):
+            self.observe(items[kept:], recv_ns)
 
     def _observe_one(self, item: Any, recv_ns: int) -> None:
         """One event in one read, not the first: how tokens really arrive."""
         kind = type(item)
         if kind not in CONTENT_EVENTS:
-            self._note_others((item,), recv_ns)
+            if kind is Reset:
+                self._reset((item,), recv_ns)
+            else:
+                self._note_others((item,), recv_ns)
             return
         self.chunks += 1
         self.gaps.add(recv_ns - self.last_token_ns)

@@ -11,7 +11,8 @@ from .channel import Channel, ChannelBrokenError, EndOfChannel
 from .clock import Clock
 from .conflate import join_deltas
 from .errors import QueueFullError, UsageError
-from .events import CONTENT_EVENTS
+from .events import CONTENT_EVENTS, Reset
+from .options import Overflow
 from .record import StageRecord
 from .stage_stats import ActorSpec, StageStats
 from .wake import Wakes
@@ -32,13 +33,14 @@ class Reader:
         wakes: who goes on at the end of a read; the task that reads here is one of them.
 
     Attributes:
-        first_delivery_ns: when the first content item was handed out.
+        first_delivery_ns: when the first content item was handed out, of what no `Reset` made void.
         events: what is left of the batch being read.
     """
 
     __slots__ = (
         "_content",
         "_handed_ns",
+        "_joins",
         "_now",
         "_on_end",
         "_on_failure",
@@ -67,6 +69,7 @@ class Reader:
         self.first_delivery_ns: int | None = None
         self.ended = False
         self._content = content
+        self._joins = spec.capacity.overflow is Overflow.CONFLATE
         self._now = clock.now_ns
         self._on_end = on_end
         self._on_failure = on_failure
@@ -143,7 +146,7 @@ class Reader:
         stats.batches += 1
         stats.bytes += batch.size_bytes
         stats.items_in += len(batch.items)
-        if self.first_delivery_ns is None:
+        if self.first_delivery_ns is None or self._joins or type(batch.items[0]) is Reset:
             self._note_first(batch, handed_ns)
         return batch
 
@@ -177,7 +180,15 @@ class Reader:
     def _note_first(self, batch: AnyBatch, handed_ns: int) -> None:
         if not self.stats.started_ns:
             self.stats.note_first(handed_ns, handed_ns)
-        if not self._content.isdisjoint(map(type, batch.items)):
+        content = False
+        for item in reversed(batch.items):  # `Reset` comes alone or joined with its neighbours
+            kind = type(item)
+            if kind in self._content:
+                content = True
+            elif kind is Reset:
+                self.first_delivery_ns = None
+                break
+        if content and self.first_delivery_ns is None:
             self.first_delivery_ns = handed_ns
 
     def _end(self) -> None:

@@ -126,9 +126,14 @@ class RunInfo:
 class Timings:
     """The stamps of a run, monotonic ns; None where the run did not get there.
 
+    Request, headers and first byte are those of the attempt that gave the first content; without
+    any, of the last. A response that a further attempt starts anew (`AfterCommit.RESTART`) counts
+    from that attempt on, at the moment it gives content; one that is continued
+    (`AfterCommit.CONTINUE`) keeps the first attempt's stamps.
+
     Attributes:
         started_ns: `run()` was entered.
-        request_ns: the provider request was issued (last attempt). What lies between the start
+        request_ns: the provider request was issued. What lies between the start
             and this is set-up: imports, client, TLS context; milliseconds once, then nothing.
         headers_ns: response headers were there.
         first_byte_ns: the first body bytes were read.
@@ -164,7 +169,9 @@ class Timings:
 class ChunkGaps:
     """Gaps between content events (inter-chunk latency), ns. A chunk is not a token.
 
-    Events that one read brought have gaps of 0 between them. Quantiles are right to 1/64.
+    Events that one read brought have gaps of 0 between them. Quantiles are right to 1/64. Where
+    a further attempt continued the response the pause before it is a gap like any other; one that
+    starts anew begins with none.
     """
 
     count: int = 0

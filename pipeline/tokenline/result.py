@@ -242,9 +242,10 @@ class TokenUsage(_Model):
 
 
 class ResultTimings(_Model):
-    """Durations in seconds, all measured from issuing the provider request (the last attempt).
+    """Durations in seconds, all measured from issuing the provider request.
 
-    None where the run did not get there. The stamps are those of `record.Timings`.
+    The stamps, and which of several attempts they are of, are those of `record.Timings`. None
+    where the run did not get there.
 
     Attributes:
         time_to_headers_s: headers_ns - request_ns.

@@ -18,8 +18,21 @@ def collect_timings(
     ended_ns: int,
     now_ns: int,
 ) -> Timings:
-    """The stamps of a run so far; `ended_ns` is 0 while it runs."""
-    delivered = [reader.first_delivery_ns for reader in readers if reader.first_delivery_ns]
+    """The stamps of a run so far; `ended_ns` is 0 while it runs.
+
+    Args:
+        info: what was known at the start.
+        stamps: those of the attempt that counts now.
+        meter: the token clocks.
+        readers: who was given content.
+        ended_ns: when the response was over.
+        now_ns: the time.
+    """
+    stamps = _stamps_of_first(stamps, meter)
+    counted_from_ns = meter.first_token_ns or stamps.request_ns or 0
+    given = [reader.first_delivery_ns for reader in readers]
+    # A reader that is behind a `Reset` still shows the delivery of what is void.
+    delivered = [at_ns for at_ns in given if at_ns and at_ns >= counted_from_ns]
     return Timings(
         started_ns=info.started_ns,
         request_ns=stamps.request_ns,
@@ -29,10 +42,23 @@ def collect_timings(
         first_token_ns=meter.first_token_ns,
         first_answer_ns=meter.first_answer_ns,
         first_delivery_ns=min(delivered) if delivered else None,
-        last_token_ns=meter.last_token_ns or None,
+        last_token_ns=None if meter.first_token_ns is None else meter.last_token_ns,
         ended_ns=ended_ns or now_ns,
         closed_ns=now_ns,
     )
+
+
+def _stamps_of_first(current: Stamps, meter: Meter) -> Stamps:
+    """The stamps of the attempt that gave the first content, with which they belong together.
+
+    Not always the current one's: a further attempt may continue a response that had begun, or
+    may have been made, but not have come to replace it.
+    """
+    first_ns = meter.first_token_ns or meter.first_chunk_ns
+    for stamps in (current, *reversed(meter.ended_attempts)):
+        if first_ns and stamps.request_ns is not None and stamps.request_ns <= first_ns:
+            return stamps
+    return current
 
 
 def emitter_stage(index: int, from_ns: int, to_ns: int) -> StageRecord:
