@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from tokenline.errors import ConfigError, StreamCutError
+from tokenline.redaction import MARK
 from tokenline_bench.recorder import prompt_payload, record_cassette
 from tokenline_stages import Access, connect
 from tokenline_stages.simulator import Plan, Simulator, SimulatorProcess, read_cassette
+
+from .conftest import Tokenline
 
 NAME = "stream.cassette.jsonl"
 PAYLOAD = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
@@ -37,6 +40,25 @@ def test_every_read_has_its_bytes_and_time(simulator: SimulatorProcess, tmp_path
     assert cassette.head.request.json["messages"] == PAYLOAD["messages"]
     assert "secret" not in path.read_text()
     assert "right" not in path.read_text()
+
+
+def test_the_command_writes_no_secret(
+    tokenline: Tokenline, simulator: SimulatorProcess, tmp_path: Path
+) -> None:
+    path = tmp_path / NAME
+    names = ("Ocp-Apim-Subscription-Key", "x-functions-key", "X-Auth", "x-session", "x-tenant")
+    headers = [part for name in names for part in ("--header", f"{name}=TOPSECRET")]
+    headers += ["--header", "openai-beta=v2"]
+    body = '{"api_key": "TOPSECRET", "metadata": {"note": "sk-proj-abcdefghij1234567890"}}'
+    to = ("--base-url", simulator.openai_base_url, "--model", "m", "--out", str(path))
+    code, _, errors = tokenline("record", *to, *headers, "--body", body, "hello")
+    assert code == 0, errors
+    text = path.read_text()
+    assert "TOPSECRET" not in text
+    assert "sk-proj" not in text
+    request = read_cassette(path).head.request
+    assert request.headers.items() >= {**dict.fromkeys(names, MARK), "openai-beta": "v2"}.items()
+    assert request.json["metadata"] == {"note": MARK}
 
 
 def test_cut_stream_is_kept_up_to_the_cut(simulator: SimulatorProcess, tmp_path: Path) -> None:

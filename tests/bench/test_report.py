@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from tokenline.errors import ConfigError
+from tokenline.redaction import MARK
 from tokenline_bench.config import (
     Bench,
     ClosedLoop,
@@ -157,6 +158,22 @@ def test_secrets_stay_out_of_reports() -> None:
     text = build_report(results).to_json().decode()
     assert "secret" not in text
     assert text.count("REDACTED") == 2
+
+
+def test_bodies_and_addresses_in_reports_have_no_secrets() -> None:
+    body = {"api_key": "body-secret", "temperature": 0, "note": "sk-secret1234567890"}
+    url = "http://me:url-secret@h/v1?sig=query-secret"
+    endpoint = Endpoint(model="m", base_url=url, body=body)
+    results = Results(
+        Bench(endpoints=(endpoint,), requests=1),
+        0,
+        levels=[level_of([sample(endpoint="openai/m")])],
+    )
+    report = build_report(results)
+    assert "secret" not in report.to_json().decode()
+    shown = report.configuration.endpoints[0]
+    assert shown.body == {"api_key": MARK, "temperature": 0, "note": MARK}
+    assert shown.base_url == f"http://{MARK}@h/v1?sig={MARK}"
 
 
 def test_a_metric_that_was_not_measured_says_why() -> None:

@@ -202,13 +202,16 @@ def _read_head(path: Path, line: bytes) -> CassetteHead:
     if not 200 <= head.status <= 599:
         raise RecordingError(f"{path.name} line 1: status {head.status} is not from 200 to 599")
     for name, value in head.headers:
-        if not _HEADER_NAME.fullmatch(name):
-            raise RecordingError(f"{path.name} line 1: {name!r} is no name of a header")
-        if _CONTROL.search(value):
-            raise RecordingError(
-                f"{path.name} line 1: header {name!r} has a line break or control character"
-            )
+        check_header(f"{path.name} line 1", name, value)
     return head
+
+
+def check_header(where: str, name: str, value: str) -> None:
+    """Refuse a header that cannot be sent. Raises `RecordingError`, which names the place."""
+    if not _HEADER_NAME.fullmatch(name):
+        raise RecordingError(f"{where}: {name!r} is no name of a header")
+    if _CONTROL.search(value):
+        raise RecordingError(f"{where}: header {name!r} has a line break or control character")
 
 
 def _read_body(

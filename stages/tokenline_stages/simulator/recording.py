@@ -12,7 +12,7 @@ from random import Random
 import msgspec
 
 from .alteration import Ending
-from .cassette import SUFFIX, RecordingError, read_cassette
+from .cassette import SUFFIX, RecordingError, check_header, read_cassette
 from .frames import Frame, Timed, When
 from .plan import Plan
 from .schedule import draw_due_times
@@ -117,6 +117,7 @@ def _from_pair(path: Path) -> Recording:
     except OSError as error:
         raise RecordingError(f"{path.name}: cannot read its body: {error.strerror}") from error
     content_type = metadata.content_type or "text/event-stream"
+    check_header(path.name, "content-type", content_type)
     return Recording(path.stem, metadata.status, content_type, (body,))
 
 
