@@ -118,7 +118,7 @@ def test_an_empty_restart_has_no_token() -> None:
     assert record.timings.last_token_ns is None
 
 
-@pytest.mark.parametrize(("most", "overflow"), [(64, Overflow.BLOCK), (2, Overflow.CONFLATE)])
+@pytest.mark.parametrize(("most", "overflow"), [(64, Overflow.BLOCK), (5, Overflow.CONFLATE)])
 def test_delivery_counts_from_the_reset_on(most: int, overflow: Overflow) -> None:
     async def main() -> float | None:
         retry = RetryPolicy(
