@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import msgspec
 
 from tokenline.errors import ConfigError
 
+from .limits import MOST_PROCESSES, MOST_REQUESTS, MOST_S, check_number
 from .load.spec import ClosedLoop, Load, OpenLoop, Search, TimedTrace
 from .work.spec import FixedPrompt, PromptFile, Synthetic, Work
 
@@ -96,6 +98,9 @@ class Objectives(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         if not self.bounds:
             raise ConfigError("an SLO needs a bound; give one like ttft=500ms")
+        for name, bound in self.bounds.items():
+            if not math.isfinite(bound) or bound < 0:
+                raise ConfigError(f"the SLO's bound of {name} is {bound}; give 0 or more")
         if not 0 < self.share <= 1:
             raise ConfigError(f"the SLO's share is {self.share}; give one above 0, up to 1")
 
@@ -143,14 +148,13 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         _check_endpoints(self.endpoints)
-        for name in ("requests", "duration_s", "timeout_s"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigError(f"{name} is {value}; give more than 0")
-        for name in ("grace_s", "warmup", "cancel_after_s", "processes"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ConfigError(f"{name} is {value}; give 0 or more")
+        check_number("requests", self.requests, MOST_REQUESTS, least=1)
+        check_number("warmup", self.warmup, MOST_REQUESTS)
+        check_number("processes", self.processes, MOST_PROCESSES)
+        for name in ("duration_s", "timeout_s"):
+            check_number(name, getattr(self, name), MOST_S, above=0)
+        for name in ("grace_s", "cancel_after_s"):
+            check_number(name, getattr(self, name), MOST_S)
         if not 0 <= self.cancel_share <= 1:
             raise ConfigError(f"cancel_share is {self.cancel_share}; give 0 to 1")
         if not 0.5 <= self.confidence < 1:

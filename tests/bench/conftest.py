@@ -1,13 +1,16 @@
 """A simulated provider in a process of its own, and endpoints of it."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tokenline_bench.config import Endpoint
+from tokenline_stages.cli import main
 from tokenline_stages.simulator import Plan, SimulatorProcess
 
+Tokenline = Callable[..., tuple[int, str, str]]
 QUICK: dict[str, Any] = {"ttft_s": 0.02, "inter_token_s": 0.002, "tokens": 6}
 
 
@@ -43,3 +46,24 @@ class Endpoints:
 def endpoint(simulator: SimulatorProcess) -> Endpoints:
     """Makes endpoints; keyword arguments change the plan."""
     return Endpoints(simulator)
+
+
+@pytest.fixture
+def tokenline(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Tokenline:
+    """Runs the command line in this process; gives exit code, output and errors."""
+    for name in list(os.environ):
+        if name.startswith("OTEL"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENAI_API_KEY", "right")
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = 0
+        try:
+            main(list(arguments))
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+        return (code, *capfd.readouterr())
+
+    return run

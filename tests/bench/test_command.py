@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,32 +15,11 @@ from typing import Any
 import pytest
 
 from tokenline_bench.report import read_report
-from tokenline_stages.cli import main
 from tokenline_stages.simulator import SimulatorProcess
 
+from .conftest import Tokenline
+
 NO_STREAM = '{"tokenline_plan": {"faults": [{"fault": "wrong_content_type"}]}}'
-Tokenline = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def tokenline(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Tokenline:
-    """Runs the command line in this process; gives exit code, output and errors."""
-    for name in list(os.environ):
-        if name.startswith("OTEL"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("OPENAI_API_KEY", "right")
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = 0
-        try:
-            main(list(arguments))
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
-        return (code, *capfd.readouterr())
-
-    return run
 
 
 def options(simulator: SimulatorProcess, *more: str) -> tuple[str, ...]:
@@ -120,6 +98,33 @@ def test_endpoints_by_option(
         (("--provider", "nobody"), 2, "unknown provider 'nobody'"),
         (("--api", "nothing"), 2, "has no API 'nothing'"),
         (("--json", "/absent/r.json"), 2, "there is no folder"),
+        (("--duration", "nan"), 2, "duration_s is nan; give more than 0 up to"),
+        (("--duration", "inf"), 2, "duration_s is inf"),
+        (("--timeout", "nan"), 2, "timeout_s is nan"),
+        (("--grace", "nan"), 2, "grace_s is nan"),
+        (("--cancel-after", "nan"), 2, "cancel_after_s is nan"),
+        (("--cancel-share", "nan"), 2, "cancel_share is nan"),
+        (("--confidence", "nan"), 2, "confidence is nan"),
+        (("--words-per-token", "nan"), 2, "words_per_token is nan"),
+        (("--words-per-token", "1e9"), 2, "words_per_token is 1000000000"),
+        (("--prompt-tokens", "999999999999"), 2, "input_tokens is 999999999999"),
+        (("--shared-prefix", "999999999999"), 2, "shared_prefix_tokens is 999999999999"),
+        (("--output-tokens", "9" * 30), 2, "output_tokens is 1e+30"),
+        (("--requests", "9" * 30), 2, "requests is 1e+30"),
+        (("--requests", "9" * 400), 2, "requests is a number of 400 digits"),
+        (("--warmup", "9" * 30), 2, "warmup is 1e+30"),
+        (("--processes", "1000000"), 2, "processes is 1000000"),
+        (("--rate", "nan"), 2, "rate_per_s is nan"),
+        (("--rate", "1e-300"), 2, "rate_per_s is 1e-300"),
+        (("--rate", "1", "--burstiness", "nan"), 2, "burstiness is nan"),
+        (("--ramp", "nan"), 2, "ramp_s is nan"),
+        (("--sweep", "1..nan", "--slo", "ttft=1s"), 2, "'nan' is no number"),
+        (("--sweep", "1..inf", "--slo", "ttft=1s"), 2, "'inf' is no number"),
+        (("--sweep", "1,nan"), 2, "'nan' is no number"),
+        (("--slo", "stream_rate=nan"), 2, "'nan' is no number"),
+        (("--slo", "stream_rate=-1"), 2, "bound of stream_rate is -1"),
+        (("--slo", f"ttft={'9' * 400}s"), 2, "is no time"),
+        (("--slo", "ttft=1s", "--slo-share", "nan"), 2, "share is nan"),
     ],
 )
 def test_mistakes_end_in_one_clear_line(

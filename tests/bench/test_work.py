@@ -150,8 +150,8 @@ def test_shuffle_follows_the_seed(tmp_path: Path) -> None:
         ('{"messages": [{"role": "robot", "content": "x"}]}', "role 'robot'"),
         ('{"messages": []}', "no messages"),
         ('{"conversations": [{"from": "gpt", "value": "x"}]}', "no question"),
-        ('{"timestamp": 0, "input_length": 0}', "input_length must be 1 or more"),
-        ('{"timestamp": 0, "input_length": 5, "output_length": 0}', "output_length must be"),
+        ('{"timestamp": 0, "input_length": 0}', "input_length is 0; give 1 up to"),
+        ('{"timestamp": 0, "input_length": 5, "output_length": 0}', "output_length is 0; give 1"),
         ('{"timestamp": "soon", "input_length": 5}', "entry 1"),
         (b"\xff\xfe", "no JSON"),
     ],
@@ -230,3 +230,51 @@ def test_openai_calls_the_limit_by_its_new_name() -> None:
 def test_apis_without_a_form_say_what_to_do() -> None:
     with pytest.raises(ConfigError, match="payload"):
         payload_form("bedrock.invoke", "bedrock")
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ({"prompt": "x", "output_tokens": True}, "output_tokens is True; expected 1 to"),
+        ({"prompt": "x", "output_tokens": 10**30}, "output_tokens is 1"),
+        ({"prompt": "x", "output_tokens": "9" * 5000}, "9999...; expected 1 to"),
+        ({"messages": [{"from": ["human"], "value": 1}]}, "a message without text"),
+        ({"timestamp": 0, "input_length": 10**12}, "input_length is 1000000000000; give 1 up to"),
+        ({"timestamp": 0, "input_length": True}, "entry 1"),
+        ({"timestamp": 0, "input_length": 5, "output_length": 10**12}, "output_length is 1"),
+        ({"timestamp": -1, "input_length": 5}, "timestamp is -1; give 0 up to"),
+        ({"timestamp": 1e300, "input_length": 5}, "timestamp is 1e+300; give 0 up to"),
+        ({"timestamp": 0, "input_length": 5, "delay": -3}, "delay is -3; give 0 up to"),
+    ],
+)
+def test_numbers_of_files_have_bounds(tmp_path: Path, row: Any, complaint: str) -> None:
+    path = lines(tmp_path / "p.jsonl", row)
+    with pytest.raises(ConfigError) as caught:
+        open_work(PromptFile(path=str(path)), 0)
+    assert complaint in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"prompt": "one"}\n', encoding="utf-8-sig")
+    turn = open_work(PromptFile(path=str(path)), 0).conversation(0).turns[0]
+    assert turn.messages == (Message("user", "one"),)
+    path.write_text("", encoding="utf-8-sig")
+    with pytest.raises(ConfigError, match="is empty"):
+        open_work(PromptFile(path=str(path)), 0)
+
+
+def test_turns_of_a_session_are_sorted_by_their_times(tmp_path: Path) -> None:
+    rows = [
+        {"timestamp": 3000, "input_length": 1, "session_id": "s", "text_input": "third"},
+        {"timestamp": 1000, "input_length": 1, "session_id": "s", "text_input": "first"},
+        {"input_length": 1, "session_id": "s", "delay": 5, "text_input": "second"},
+        {"timestamp": 2000, "input_length": 1, "text_input": "another"},
+    ]
+    path = lines(tmp_path / "m.jsonl", *rows)
+    work = open_work(PromptFile(path=str(path), form="mooncake"), 0)
+    assert work.times_s() == [1.0, 2.0]
+    texts = [turn.messages[0].text for turn in work.conversation(0).turns]
+    assert texts == ["first", "second", "third"]

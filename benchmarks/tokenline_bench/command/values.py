@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from typing import Any
@@ -28,7 +29,7 @@ def read_time_ns(text: str) -> float:
     try:
         if match is None:
             raise ValueError
-        return float(match[1]) * _UNITS_NS[match[2]]
+        return _finite(float(match[1]) * _UNITS_NS[match[2]])
     except ValueError:
         raise ConfigError(f"{text!r} is no time; give one like 500ms or 1.5s") from None
 
@@ -114,6 +115,12 @@ def read_sweep(text: str, template: Load) -> tuple[Load, ...] | Search:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        return _finite(float(text))
     except ValueError:
         raise ConfigError(f"{text.strip()!r} is no number") from None
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise ValueError
+    return number

@@ -179,7 +179,7 @@ def _failure(error: BaseException) -> Failure:
         type=kind,
         message=_one_line(str(error)),
         status=status if isinstance(status, int) else None,
-        code=code if isinstance(code, str) else None,
+        code=_one_line(code) if isinstance(code, str) else None,
     )
 
 
@@ -190,7 +190,8 @@ def _one_line(text: str) -> str:
 
 
 def _first(record: RunRecord | None) -> str | None:
-    return record.finish_reasons[0] if record is not None and record.finish_reasons else None
+    reasons = record.finish_reasons if record is not None else ()
+    return _one_line(reasons[0]) if reasons and reasons[0] else None
 
 
 def _stage_times(stage: StageRecord) -> StageTimes:

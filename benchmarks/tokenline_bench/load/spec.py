@@ -7,9 +7,13 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from tokenline.errors import ConfigError
+from tokenline_bench.limits import check_number
 
 Arrivals: TypeAlias = Literal["constant", "poisson", "gamma"]
 _MOST = 1_000_000
+_LEAST = 1e-6  # a request in eleven days
+_LEAST_SHAPE = 0.01  # below, nearly all requests of a gamma schedule come at once
+_MOST_HALVINGS = 64
 
 
 class _Load(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -28,8 +32,8 @@ class ClosedLoop(_Load, frozen=True, kw_only=True, tag="closed", forbid_unknown_
     ramp_s: float = 0.0
 
     def __post_init__(self) -> None:
-        _check("concurrency", self.concurrency, above=0)
-        _check("ramp_s", self.ramp_s)
+        check_number("concurrency", self.concurrency, _MOST, least=1)
+        check_number("ramp_s", self.ramp_s, _MOST)
 
     @property
     def value(self) -> float:
@@ -59,10 +63,10 @@ class OpenLoop(_Load, frozen=True, kw_only=True, tag="open", forbid_unknown_fiel
     max_concurrency: int | None = None
 
     def __post_init__(self) -> None:
-        _check("rate_per_s", self.rate_per_s, above=0)
-        _check("burstiness", self.burstiness, above=0)
-        _check("ramp_s", self.ramp_s)
-        _check("max_concurrency", self.max_concurrency, above=0)
+        check_number("rate_per_s", self.rate_per_s, _MOST, least=_LEAST)
+        check_number("burstiness", self.burstiness, _MOST, least=_LEAST_SHAPE)
+        check_number("ramp_s", self.ramp_s, _MOST)
+        check_number("max_concurrency", self.max_concurrency, _MOST, least=1)
 
     @property
     def value(self) -> float:
@@ -86,8 +90,8 @@ class TimedTrace(_Load, frozen=True, kw_only=True, tag="trace", forbid_unknown_f
     max_concurrency: int | None = None
 
     def __post_init__(self) -> None:
-        _check("speed", self.speed, above=0)
-        _check("max_concurrency", self.max_concurrency, above=0)
+        check_number("speed", self.speed, _MOST, least=_LEAST)
+        check_number("max_concurrency", self.max_concurrency, _MOST, least=1)
 
     @property
     def value(self) -> float:
@@ -121,10 +125,11 @@ class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     halvings: int = 3
 
     def __post_init__(self) -> None:
-        _check("low", self.low, above=0)
+        check_number("low", self.low, _MOST, least=_LEAST)
+        check_number("high", self.high, _MOST, least=_LEAST)
         if self.high < self.low:
             raise ConfigError(f"a search from {self.low:g} to {self.high:g}; give the lower first")
-        _check("halvings", self.halvings)
+        check_number("halvings", self.halvings, _MOST_HALVINGS)
 
 
 def with_value(load: Load, value: float) -> Load:
@@ -136,12 +141,3 @@ def with_value(load: Load, value: float) -> Load:
             return msgspec.structs.replace(load, rate_per_s=value)
         case TimedTrace():
             return msgspec.structs.replace(load, speed=value)
-
-
-def _check(name: str, value: float | None, above: float | None = None) -> None:
-    if value is None:
-        return
-    if above is not None and not above < value <= _MOST:
-        raise ConfigError(f"{name} is {value:g}; give more than {above:g}, up to {_MOST}")
-    if above is None and not 0 <= value <= _MOST:
-        raise ConfigError(f"{name} is {value:g}; give 0 to {_MOST}")

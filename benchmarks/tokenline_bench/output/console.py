@@ -7,12 +7,12 @@ from itertools import groupby
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from tokenline_bench.report import Comparison, EndpointReport, LevelReport, Report
 from tokenline_bench.statistics import Distribution
 
+from .plain import PlainTable, plain
 from .rows import main_latency, shown_metrics, title_of
 from .text import seconds, show, show_interval, signed_percent
 
@@ -31,26 +31,26 @@ def _parts(report: Report, wide: bool) -> Iterator[RenderableType]:
         yield _level(level, report, wide)
     notes = dict.fromkeys(note for level in report.levels for note in level.notes)
     for note in notes:
-        yield Text(f"note: {note}\n", style="dim")
+        yield plain(f"note: {note}\n", "dim")
     if len(report.levels) > 1:
         yield _sweep_table(report, wide)
     if report.knee is not None:
-        yield Text(f"knee: {report.knee} is the highest load that met the SLO\n", style="bold")
+        yield plain(f"knee: {report.knee} is the highest load that met the SLO\n", "bold")
     elif any(level.held is not None for level in report.levels) and len(report.levels) > 1:
         yield Text("knee: no load met the SLO\n", style="bold")
     yield from _comparison_tables(report.comparisons, wide)
     for warning in report.warnings:
-        yield Text(f"warning: {warning}", style="yellow")
+        yield plain(f"warning: {warning}", "yellow")
 
 
-def _table(title: str, *headings: str) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+def _table(title: str, *headings: str) -> PlainTable:
+    table = PlainTable(title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+        table.add_heading(heading, justify="right" if number else "left", no_wrap=True)
     return table
 
 
-def _setup_table(report: Report) -> Table:
+def _setup_table(report: Report) -> PlainTable:
     table = _table(
         "set-up (ms; apart from all that follows)",
         *("endpoint", "client", "name", "connect", "TLS", "first TTFT", "warm TTFT"),
@@ -60,7 +60,7 @@ def _setup_table(report: Report) -> Table:
         if report.warmup is not None:
             warm = report.warmup.endpoint(setup.endpoint).metrics.get("ttft")
         times = (setup.client_ns, setup.resolve_ns, setup.connect_ns, setup.tls_ns)
-        table.add_row(
+        table.add_cells(
             setup.endpoint,
             *(show(time, "ns") for time in times),
             show(setup.cold_ttft_ns, "ns"),
@@ -98,7 +98,7 @@ def _level(level: LevelReport, report: Report, wide: bool) -> RenderableType:
 
 def _metric_table(
     level: LevelReport, endpoint: EndpointReport, report: Report, wide: bool
-) -> Table:
+) -> PlainTable:
     interval = f"({report.configuration.confidence:.0%})"
     headings = [f"p50 {interval}", "p90", "p99", "max", "n"]
     if wide:
@@ -109,7 +109,7 @@ def _metric_table(
     for name in shown:
         found = endpoint.metrics[name]
         cells = _wide_cells(found) if wide else _narrow_cells(found)
-        table.add_row(title_of(name), *cells)
+        table.add_cells(title_of(name), *cells)
     if any(endpoint.metrics[name].outliers for name in shown):
         table.caption = "* outliers: kept in every number"
         table.caption_justify = "left"
@@ -151,25 +151,25 @@ def _totals(endpoint: EndpointReport) -> Text:
             f"goodput {good.per_s:.2f}/s: {good.share:.1%} of {good.judged} met the SLO"
             f" ({good.low:.1%} to {good.high:.1%})"
         )
-    return Text("; ".join(parts))
+    return plain("; ".join(parts))
 
 
-def _error_table(endpoint: EndpointReport) -> Table:
+def _error_table(endpoint: EndpointReport) -> PlainTable:
     table = _table("errors", "type", "status", "count", "the first one")
     table.columns[3].justify = "left"
     table.columns[3].no_wrap = False
     for error in endpoint.errors:
-        table.add_row(error.type, str(error.status or "-"), str(error.count), error.example)
+        table.add_cells(error.type, str(error.status or "-"), str(error.count), error.example)
     return table
 
 
-def _stage_table(endpoint: EndpointReport) -> Table:
+def _stage_table(endpoint: EndpointReport) -> PlainTable:
     table = _table(
         "pipeline stages (ms a request, median and p99)",
         *("stage", "work", "p99", "queued", "p99", "blocked", "waiting"),
     )
     for stage in endpoint.stages:
-        table.add_row(
+        table.add_cells(
             stage.name,
             show(stage.processing.p50_ns, "ns", 3),
             show(stage.processing.p99_ns, "ns", 3),
@@ -181,14 +181,14 @@ def _stage_table(endpoint: EndpointReport) -> Table:
     return table
 
 
-def _sweep_table(report: Report, wide: bool) -> Table:
+def _sweep_table(report: Report, wide: bool) -> PlainTable:
     headings = ["load", "TTFT p50", "p99", "TPOT p50", "tokens/s", "SLO met"]
     if wide:
         headings += ["e2e p50", "requests/s", "ok", "failed"]
     table = _table("all levels (ms)", *headings)
     for level in report.levels:
         for endpoint in level.endpoints:
-            table.add_row(*list(_sweep_row(level, endpoint))[: len(headings)])
+            table.add_cells(*list(_sweep_row(level, endpoint))[: len(headings)])
     return table
 
 
@@ -210,7 +210,7 @@ def _sweep_row(level: LevelReport, endpoint: EndpointReport) -> Iterator[str]:
     yield str(endpoint.outcomes.get("error", 0) + endpoint.outcomes.get("timeout", 0))
 
 
-def _comparison_tables(comparisons: Sequence[Comparison], wide: bool) -> Iterator[Table]:
+def _comparison_tables(comparisons: Sequence[Comparison], wide: bool) -> Iterator[PlainTable]:
     """Changes with intervals and effect sizes, one table for each level and endpoint."""
     for (level, before, after), group in groupby(
         comparisons, lambda each: (each.level, each.before, each.after)
@@ -222,7 +222,7 @@ def _comparison_tables(comparisons: Sequence[Comparison], wide: bool) -> Iterato
         for column in table.columns[1:3]:
             column.no_wrap, column.overflow = False, "fold"
         for each in group:
-            table.add_row(*_comparison_row(each), *[_counts(each)] * wide)
+            table.add_cells(*_comparison_row(each), *[_counts(each)] * wide)
         yield table
 
 

@@ -16,6 +16,8 @@ _HEADINGS = (
     *(f"p{p * 100:g}{end}" for p in PERCENTILES for end in ("", "_low", "_high")),
 )
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
 
 def write_csv(report: Report, path: Path) -> None:
     """Write the file. Raises `OSError`."""
@@ -28,7 +30,7 @@ def write_csv(report: Report, path: Path) -> None:
 
 
 def _rows(level: LevelReport, endpoint: EndpointReport) -> Iterator[list[object]]:
-    place = [level.number, level.title, endpoint.endpoint]
+    place = [level.number, _as_words(level.title), _as_words(endpoint.endpoint)]
     for name, found in endpoint.metrics.items():
         yield [*place, name, *_numbers(found)]
     yield [*place, "requests_per_s", "1/s", endpoint.requests, endpoint.requests_per_s]
@@ -40,6 +42,11 @@ def _rows(level: LevelReport, endpoint: EndpointReport) -> Iterator[list[object]
         good = endpoint.goodput
         yield [*place, "goodput_per_s", "1/s", good.judged, good.per_s]
         yield [*place, "good_share", "share", good.judged, good.share, good.low, good.high]
+
+
+def _as_words(text: str) -> str:
+    """Text that spreadsheets do not take for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _numbers(found: Distribution) -> Iterator[object]:

@@ -11,7 +11,6 @@ from typing import Self
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from tokenline_bench.metrics import REQUEST_METRICS
@@ -19,6 +18,7 @@ from tokenline_bench.results import LevelResult
 from tokenline_bench.sample import Sample
 from tokenline_bench.session import WARMUP, NoObserver
 
+from .plain import PlainTable
 from .text import show
 
 _LATEST = 500
@@ -111,15 +111,15 @@ class LiveProgress(NoObserver):
         known = plan.requests is not None or plan.duration_s is not None
         return ProgressBar(1.0, min(1.0, max(shares)), width=60, pulse=not known)
 
-    def _table(self, elapsed_s: float) -> Table:
-        table = Table(box=None, pad_edge=False)
-        table.add_column("endpoint")
+    def _table(self, elapsed_s: float) -> PlainTable:
+        table = PlainTable(box=None, pad_edge=False)
+        table.add_heading("endpoint")
         for heading in ("ok", "failed", "requests/s", "tokens/s", "TTFT p50", "p95", "TPOT p50"):
-            table.add_column(heading, justify="right")
+            table.add_heading(heading, justify="right")
         for name, running in list(self._running.items()):
             well = running.outcomes["ok"]
             failed = running.outcomes["error"] + running.outcomes["timeout"]
-            table.add_row(
+            table.add_cells(
                 name,
                 str(well),
                 str(failed),

@@ -10,6 +10,8 @@ from tokenline.errors import ConfigError
 from tokenline_bench.report import Report
 from tokenline_bench.results import Results
 
+from .atomic import write_whole
+
 
 @dataclass(frozen=True, slots=True)
 class Files:
@@ -74,7 +76,7 @@ def save_report(report: Report, files: Files, results: Results | None = None) ->
         if path is None:
             continue
         try:
-            write(path)
+            write_whole(path, write)
             written.append(path)
         except OSError as error:
             failures.append(f"cannot write {path}: {error.strerror}")

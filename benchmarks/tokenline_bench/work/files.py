@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
@@ -85,7 +86,7 @@ def read_rows(path: Path) -> list[Any]:
         ConfigError: not there, not JSON, or nothing in it.
     """
     try:
-        data = path.read_bytes()
+        data = path.read_bytes().removeprefix(BOM_UTF8)
     except OSError as error:
         raise ConfigError(f"cannot read prompts from {path}: {error.strerror}") from error
     if not data.strip():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, cast
 
+from tokenline_bench.limits import MOST_TOKENS
+
 from .conversation import Conversation, Message, Role, Turn
 from .spec import PromptFile
 
@@ -12,6 +14,7 @@ ReadRow: TypeAlias = Callable[[Any, PromptFile], Conversation]
 
 _PROMPT_KEYS = ("prompt", "text", "text_input", "question")
 _LIMIT_KEYS = ("output_tokens", "max_tokens", "output_length")
+_SHOWN = 40
 _SHAREGPT_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
 
 
@@ -79,11 +82,11 @@ def _message(row: Any) -> Message:
     if not isinstance(row, dict):
         raise FormError("a message is no object")
     if "from" in row:
-        role, text = _SHAREGPT_ROLES.get(row["from"], "system"), row.get("value")
+        role, text = _SHAREGPT_ROLES.get(str(row["from"]), "system"), row.get("value")
     else:
         role, text = row.get("role", "user"), row.get("content")
     if role not in ("system", "user", "assistant"):
-        raise FormError(f"role {role!r}; expected system, user or assistant")
+        raise FormError(f"role {_short(role)}; expected system, user or assistant")
     if isinstance(text, list):
         parts = [part.get("text") for part in text if isinstance(part, dict)]
         text = "".join(part for part in parts if isinstance(part, str))
@@ -92,11 +95,16 @@ def _message(row: Any) -> Message:
     return Message(cast(Role, role), text)
 
 
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+
+
 def _limit(row: dict[str, Any], spec: PromptFile) -> int | None:
     for key in _LIMIT_KEYS:
         limit = row.get(key)
         if limit is not None:
-            if not isinstance(limit, int) or limit < 1:
-                raise FormError(f"{key} is {limit!r}; expected 1 or more")
+            if type(limit) is not int or not 1 <= limit <= MOST_TOKENS:
+                raise FormError(f"{key} is {_short(limit)}; expected 1 to {MOST_TOKENS}")
             return limit
     return spec.output_tokens

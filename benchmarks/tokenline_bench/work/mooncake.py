@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tokenline.errors import ConfigError
+from tokenline_bench.limits import MOST_S, MOST_TOKENS, check_number
 
 from .conversation import Conversation, Message, Turn
 from .spec import PromptFile
@@ -38,7 +39,7 @@ def read(rows: Sequence[Any], spec: PromptFile, seed: int) -> Iterable[Conversat
         row = _convert(raw, number, spec)
         key = number if row.session_id is None else f"session:{row.session_id}"
         sessions.setdefault(key, []).append((row, number))
-    found = [_conversation(entries, spec, seed) for entries in sessions.values()]
+    found = [_conversation(_by_time(each), spec, seed) for each in sessions.values()]
     return sorted(found, key=lambda conversation: conversation.at_s or 0.0)
 
 
@@ -47,11 +48,24 @@ def _convert(raw: Any, number: int, spec: PromptFile) -> _Row:
         row = msgspec.convert(raw, _Row)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{spec.path}, entry {number + 1}: {error}") from error
-    if row.text_input is None and (row.input_length or 0) < 1:
-        raise ConfigError(f"{spec.path}, entry {number + 1}: input_length must be 1 or more")
-    if row.output_length is not None and row.output_length < 1:
-        raise ConfigError(f"{spec.path}, entry {number + 1}: output_length must be 1 or more")
+    place = f"{spec.path}, entry {number + 1}: "
+    length = row.input_length
+    if length is None and row.text_input is None:
+        length = 0
+    check_number(f"{place}input_length", length, MOST_TOKENS, least=1)
+    check_number(f"{place}output_length", row.output_length, MOST_TOKENS, least=1)
+    check_number(f"{place}timestamp", row.timestamp, MOST_S * 1000)
+    check_number(f"{place}delay", row.delay, MOST_S * 1000)
     return row
+
+
+def _by_time(entries: Sequence[tuple[_Row, int]]) -> list[tuple[_Row, int]]:
+    """A session's entries in time; those without one stay behind the entry before them."""
+    latest, placed = 0.0, []
+    for entry in entries:
+        latest = latest if entry[0].timestamp is None else entry[0].timestamp
+        placed.append((latest, entry))
+    return [entry for _, entry in sorted(placed, key=lambda each: each[0])]
 
 
 def _conversation(entries: Sequence[tuple[_Row, int]], spec: PromptFile, seed: int) -> Conversation:

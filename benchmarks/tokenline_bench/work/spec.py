@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from tokenline.errors import ConfigError
+from tokenline_bench.limits import MOST_TOKENS, MOST_WORDS_PER_TOKEN, check_number
 
 FileForm: TypeAlias = Literal["auto", "jsonl", "sharegpt", "conversations", "mooncake"]
 History: TypeAlias = Literal["recorded", "live"]
@@ -37,13 +38,11 @@ class Synthetic(_Work, frozen=True, kw_only=True, tag="synthetic", forbid_unknow
     words_per_token: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("input_tokens", "output_tokens", "words_per_token"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigError(f"{name} is {value}; give 1 or more")
+        for name in ("input_tokens", "output_tokens"):
+            check_number(name, getattr(self, name), MOST_TOKENS, least=1)
         for name in ("input_spread", "shared_prefix_tokens"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; give 0 or more")
+            check_number(name, getattr(self, name), MOST_TOKENS)
+        check_number("words_per_token", self.words_per_token, MOST_WORDS_PER_TOKEN, above=0)
         if self.input_spread >= self.input_tokens:
             raise ConfigError("input_spread must be smaller than input_tokens")
 
@@ -62,8 +61,7 @@ class FixedPrompt(_Work, frozen=True, kw_only=True, tag="fixed", forbid_unknown_
     def __post_init__(self) -> None:
         if not self.text.strip():
             raise ConfigError("the prompt is empty; give some text")
-        if self.output_tokens is not None and self.output_tokens <= 0:
-            raise ConfigError(f"output_tokens is {self.output_tokens}; give 1 or more")
+        check_number("output_tokens", self.output_tokens, MOST_TOKENS, least=1)
 
 
 class PromptFile(_Work, frozen=True, kw_only=True, tag="file", forbid_unknown_fields=True):
@@ -86,10 +84,8 @@ class PromptFile(_Work, frozen=True, kw_only=True, tag="file", forbid_unknown_fi
     shuffle: bool = False
 
     def __post_init__(self) -> None:
-        if self.output_tokens is not None and self.output_tokens <= 0:
-            raise ConfigError(f"output_tokens is {self.output_tokens}; give 1 or more")
-        if self.words_per_token <= 0:
-            raise ConfigError(f"words_per_token is {self.words_per_token}; give more than 0")
+        check_number("output_tokens", self.output_tokens, MOST_TOKENS, least=1)
+        check_number("words_per_token", self.words_per_token, MOST_WORDS_PER_TOKEN, above=0)
 
 
 Work: TypeAlias = Synthetic | FixedPrompt | PromptFile

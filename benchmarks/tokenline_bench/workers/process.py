@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from typing import TypeVar
 
 import msgspec
@@ -52,13 +55,14 @@ class ProcessWorker:
         cls, bench: Bench, worker: int, workers: int, sink: SampleSink
     ) -> ProcessWorker:
         """Start the process and tell it what to do."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tokenline_bench.workers"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_LIMIT_BYTES,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+        with _sigint_held():
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tokenline_bench.workers"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_LIMIT_BYTES,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
         started = cls(process, sink)
         await started._send(Begin(bench=bench, worker=worker, workers=workers))
         return started
@@ -108,3 +112,13 @@ class ProcessWorker:
                     raise StreamError("a worker process has died; look above for its last words")
                 case _ if isinstance(notice, kind):
                     return notice
+
+
+@contextlib.contextmanager
+def _sigint_held() -> Iterator[None]:
+    """A process that is started meanwhile never sees Ctrl-C, not even before its first line."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
