@@ -205,8 +205,11 @@ def header_values(headers: Any) -> Iterator[str]:
                 yield value
 
 
-def hide_shapes(text: str) -> str:
-    """`text` without what looks like a key, a token or a password."""
+def hide_shapes(text: str, start: int = 0) -> str:
+    """`text` from `start` on, without what looks like a key, a token or a password.
+
+    A secret that lies across `start` is hidden: it is looked for in the whole text.
+    """
     # The only letter that gets longer in lower case would shift all places after it.
     lower = text.replace("\u0130", "I").lower()
     spans: list[tuple[int, int]] = []
@@ -215,7 +218,7 @@ def hide_shapes(text: str) -> str:
             for needle, pattern in shapes:
                 if needle in lower:
                     spans += _spans(text, lower, needle, pattern)
-    return _without(text, spans) if spans else text
+    return _without(text, spans, start) if spans else text[start:]
 
 
 def _spans(
@@ -229,11 +232,10 @@ def _spans(
         at = lower.find(needle, found.end() if found is not None else at + 1)
 
 
-def _without(text: str, spans: list[tuple[int, int]]) -> str:
+def _without(text: str, spans: list[tuple[int, int]], kept_to: int) -> str:
     pieces: list[str] = []
-    kept_to = 0
-    for start, end in sorted(spans):
-        if start >= kept_to:
+    for start, end in sorted(span for span in spans if span[1] > kept_to):
+        if start >= kept_to or not pieces:
             pieces += (text[kept_to:start], MARK)
         kept_to = max(kept_to, end)
     return "".join(pieces) + text[kept_to:]

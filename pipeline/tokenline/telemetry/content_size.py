@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ _CUT = "[...]"
 _DEEPEST = 32
 _LONGEST_SECRET = 4096
 _SHORTEST_TEXT = 64
+_INT_BITS = 63
+_TOKEN = re.compile(r"[\w.~+/=-]*", re.ASCII)
+_KEY_END = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
+_SCHEMA = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"})
+"""One of these is in every JSON schema of a parameter; a parameter's name is no secret's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +90,11 @@ class _Cleaner:
         self.cut = False
         self._max_chars = max_chars
 
-    def __call__(self, value: Any, depth: int = _DEEPEST) -> Any:
-        if value is None or isinstance(value, (bool, int)):
+    def __call__(self, value: Any, depth: int = _DEEPEST, *, schemas: bool = False) -> Any:
+        if value is None or isinstance(value, bool):
             return value
+        if isinstance(value, int):  # What an attribute cannot hold may be too long for `str`.
+            return value if value.bit_length() <= _INT_BITS else self._text(hex(value))
         if isinstance(value, float):
             return value if isfinite(value) else str(value)
         if isinstance(value, str):
@@ -94,20 +102,45 @@ class _Cleaner:
         if isinstance(value, (bytes, bytearray)):
             return self._text(b64encode(value[-self._max_chars :]).decode())
         if depth and isinstance(value, Mapping):
-            return {str(key): self._member(str(key), value[key], depth) for key in value}
+            names = {key: pair_surrogates(str(key)) for key in value}
+            return {
+                name: self._member(name, value[key], depth, schemas=schemas)
+                for key, name in names.items()
+            }
         if depth and isinstance(value, Sequence):
             return [self(item, depth - 1) for item in value]
         return self._text(str(value))
 
-    def _member(self, name: str, value: Any, depth: int) -> Any:
-        if isinstance(value, str) and is_secret_name(name):
-            return MARK
-        return self(value, depth - 1)
+    def _member(self, name: str, value: Any, depth: int, *, schemas: bool) -> Any:
+        if is_secret_name(name) and value is not None and not isinstance(value, bool):
+            is_schema = schemas and isinstance(value, Mapping) and not _SCHEMA.isdisjoint(value)
+            if not is_schema:
+                return MARK
+        return self(value, depth - 1, schemas=name == "properties")
 
     def _text(self, text: str) -> str:
-        # A secret that lies across the cut must be found before its end is all that is left.
-        seen = hide_shapes(text[-self._max_chars - _LONGEST_SECRET :])
-        if len(text) > self._max_chars + _LONGEST_SECRET or len(seen) > self._max_chars:
+        window_chars = self._max_chars + _LONGEST_SECRET
+        if len(text) > window_chars:
+            self.cut = True
+            return pair_surrogates(_CUT + _end_of(text[-window_chars:]))
+        seen = hide_shapes(text)
+        if len(seen) > self._max_chars:
             self.cut = True
             seen = _CUT + seen[-self._max_chars :]
         return pair_surrogates(seen)
+
+
+def _end_of(window: str) -> str:
+    """The end of a text, of which `window` is left, without any part of a secret.
+
+    What is nearest to the window's edge only serves to find the secrets that lie across the cut.
+    One that began before the edge cannot be told by its shape: what may be one goes as well.
+    """
+    start = _LONGEST_SECRET
+    token = _TOKEN.match(window)
+    if token is not None:
+        start = max(start, token.end())
+    key = _KEY_END.search(window)
+    if key is not None and "-----BEGIN " not in window[: key.start()]:
+        start = max(start, key.end())
+    return hide_shapes(window, start)

@@ -325,6 +325,53 @@ class TestSize:
         fitted = fit([{"content": f"{key}{'x ' * 500}"}], 1040)
         assert "a1B2" not in fitted.text
 
+    @pytest.mark.parametrize("size", [1024, 4096, 32768])
+    @pytest.mark.parametrize("inside", [1, 20, 40, 79])
+    def test_a_secret_across_the_edge_of_what_is_looked_at_is_hidden(
+        self, size: int, inside: int
+    ) -> None:
+        key = "sk-proj-" + "S3cr3tS3cr3t" * 6
+        # Further keys, which get shorter when they are hidden, make room for what lies before.
+        others = " ".join("sk-" + "a1b2c3d4e5" * 20 for _ in range(30))
+        behind = (size - 2 + 4096) - inside
+        after = (f" {others[: behind - 200]} " + "x " * behind)[:behind]
+        fitted = fit([{"content": "hello " * 3000 + "my key is " + key + after}], size)
+        assert "cr3t" not in fitted.text
+        assert fitted.truncated
+
+    @pytest.mark.parametrize("behind", [100, 900, 1000, 1100, 5000, 6000])
+    def test_a_secret_longer_than_the_margin_is_hidden(self, behind: int) -> None:
+        token = "eyJhbGciOiJIUzI1NiJ9." + "S3cr3t" * 2000 + ".sig"
+        body = "\n".join(["S3cr3t" * 10] * 200)
+        pem = f"-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----"
+        for secret in (token, pem):
+            fitted = fit([{"content": "hello " + secret + " x" * (behind // 2)}], 1024)
+            assert "cr3t" not in fitted.text
+
+    def test_text_without_secrets_keeps_its_end(self) -> None:
+        for text in ("word " * 5000, "\u6587\u5b57" * 9000):
+            fitted = fit([{"content": text}], 4096)
+            assert len(fitted.text.encode()) > 1500
+            assert text.endswith(fitted.items[0]["content"][-500:])
+
+    @pytest.mark.parametrize(
+        "value", [{"value": "hunter2hunter2"}, ["hunter2hunter2"], 12345678, 1.5, b"hunter2hunter2"]
+    )
+    def test_any_value_under_the_name_of_a_secret_is_hidden(self, value: Any) -> None:
+        fitted = fit([{"arguments": {"api_key": value, "other": 1}}], 2048)
+        assert fitted.items == [{"arguments": {"api_key": "[redacted]", "other": 1}}]
+
+    def test_the_schema_of_a_parameter_is_no_secret(self) -> None:
+        schema = {"properties": {"password": {"type": "string"}}, "required": ["password"]}
+        assert fit([{"parameters": schema}], 2048).items == [{"parameters": schema}]
+        assert "hunter2" not in fit([{"properties": {"password": {"v": "hunter2"}}}], 2048).text
+
+    def test_names_and_numbers_that_cannot_be_written(self) -> None:
+        fitted = fit([{"\ud800": 1, "huge": 10**5000, "big": -(2**70)}], 16384)
+        fitted.text.encode()
+        assert fitted.items[0]["\ufffd"] == 1
+        assert fitted.items[0]["big"] == hex(-(2**70))
+
     def test_deep_values_end_somewhere(self) -> None:
         deep: Any = "x"
         for _ in range(500):
