@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from tokenline.errors import ConfigError
 
+from .comparability import judged, paired
 from .metrics import REQUEST_METRICS
 from .report import Comparison, EndpointReport, Report
-from .statistics import change
+from .statistics import change, difference_interval
 
 DEFAULT = ("ttft.p50=10%", "ttft.p90=15%", "tpot.p50=10%", "e2e.p50=10%", "error_share=1%")
 
@@ -39,7 +42,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         endpoint: label.
         worse: how much worse it got, in the threshold's terms; below 0 is better.
         regression: it got worse by more than allowed, and not by chance alone.
-        possible: it got worse by more than allowed, but the interval holds no change too.
+        possible: it got worse by more than allowed, but the interval holds no change too, or the
+            requests are too few for one.
+        low: lower bound of the difference of error shares, of `error_share` (Newcombe).
+        high: its upper bound.
     """
 
     threshold: Threshold
@@ -51,6 +57,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     worse: float
     regression: bool
     possible: bool
+    low: float | None = None
+    high: float | None = None
 
 
 def read_threshold(text: str) -> Threshold:
@@ -66,7 +74,7 @@ def read_threshold(text: str) -> Threshold:
         allowed = number / 100 if bound.strip().endswith("%") else number
     except ValueError:
         separator, allowed = "", 0.0
-    if not separator or allowed < 0:
+    if not separator or not 0 <= allowed < math.inf:
         raise ConfigError(f"threshold {text!r} is not of the form METRIC.STATISTIC=10%")
     if metric == "error_share":
         return Threshold(metric, "", allowed)
@@ -85,43 +93,30 @@ def compare_reports(
 ) -> list[Verdict]:
     """Compare level by level and endpoint by endpoint, those that both reports have.
 
+    What only one of them has is in no verdict: see `comparability.find_missing`.
+
     Raises:
         ConfigError: they have nothing in common.
     """
-    found: list[Verdict] = []
-    earlier = {level.title: level for level in before.levels}
-    for level in after.levels:
-        if level.title not in earlier:
-            continue
-        pairs = _pair(earlier[level.title].endpoints, level.endpoints)
-        for old, new in pairs:
-            for threshold in thresholds:
-                verdict = _judge(threshold, level.title, old, new, after)
-                if verdict is not None:
-                    found.append(verdict)
-    if not found:
+    pairs = list(paired(before, after))
+    if not pairs:
         raise ConfigError(
             "the two reports have no level and endpoint in common; measure both with the same load"
             " and the same labels"
         )
-    return found
-
-
-def _pair(
-    before: list[EndpointReport], after: list[EndpointReport]
-) -> list[tuple[EndpointReport, EndpointReport]]:
-    """Endpoints of one name; a single one on either side whatever it is called."""
-    if len(before) == len(after) == 1:
-        return [(before[0], after[0])]
-    known = {endpoint.endpoint: endpoint for endpoint in before}
-    return [(known[e.endpoint], e) for e in after if e.endpoint in known]
+    found = [
+        _judge(threshold, level, old, new, after)
+        for level, old, new in pairs
+        for threshold in thresholds
+    ]
+    return [verdict for verdict in found if verdict is not None]
 
 
 def _judge(
     threshold: Threshold, level: str, old: EndpointReport, new: EndpointReport, report: Report
 ) -> Verdict | None:
     if threshold.metric == "error_share":
-        return _judge_errors(threshold, level, old, new)
+        return _judge_errors(threshold, level, old, new, report.configuration.confidence)
     metric = REQUEST_METRICS[threshold.metric]
     difference = change(
         old.values.get(metric.name, ()),
@@ -154,9 +149,11 @@ def _judge(
 
 
 def _judge_errors(
-    threshold: Threshold, level: str, old: EndpointReport, new: EndpointReport
+    threshold: Threshold, level: str, old: EndpointReport, new: EndpointReport, confidence: float
 ) -> Verdict:
     worse = new.error_share - old.error_share
+    low, high = difference_interval(_failures(old), _failures(new), confidence)
+    beyond = worse > threshold.allowed
     return Verdict(
         threshold=threshold,
         comparison=None,
@@ -165,6 +162,14 @@ def _judge_errors(
         level=level,
         endpoint=new.endpoint,
         worse=worse,
-        regression=worse > threshold.allowed,
-        possible=False,
+        regression=beyond and low > 0,
+        possible=beyond and low <= 0,
+        low=low,
+        high=high,
     )
+
+
+def _failures(endpoint: EndpointReport) -> tuple[int, int]:
+    """How many failed, of how many that were judged."""
+    failed = endpoint.outcomes.get("error", 0) + endpoint.outcomes.get("timeout", 0)
+    return failed, judged(endpoint)

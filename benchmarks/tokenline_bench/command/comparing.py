@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from tokenline_bench.output.plain import PlainTable
     from tokenline_bench.regression import Verdict
 
 EXIT_REGRESSION = 3
@@ -36,48 +35,62 @@ def compare(before: Path, after: Path, thresholds: tuple[str, ...], strict: bool
     """Compare the reports BEFORE and AFTER; exits with 3 on a regression.
 
     A regression is a statistic that got worse by more than its threshold, with an interval that
-    excludes no change. Defaults: ttft.p50=10%, ttft.p90=15%, tpot.p50=10%, e2e.p50=10%,
+    excludes no change. A level, an endpoint or a metric with a threshold that AFTER lacks counts
+    as one too. Defaults: ttft.p50=10%, ttft.p90=15%, tpot.p50=10%, e2e.p50=10%,
     error_share=1%.
     """
     from rich.console import Console
 
+    from tokenline.errors import ConfigError
+    from tokenline_bench.comparability import find_differences, find_missing
+    from tokenline_bench.output.plain import plain
     from tokenline_bench.regression import DEFAULT, compare_reports, read_threshold
     from tokenline_bench.report import read_report
 
     bounds = tuple(read_threshold(text) for text in thresholds or DEFAULT)
-    verdicts = compare_reports(read_report(before), read_report(after), bounds)
+    earlier, later = read_report(before), read_report(after)
+    verdicts = compare_reports(earlier, later, bounds)
     console = Console()
     for table in _tables(verdicts, console.width >= _WIDE):
         console.print(table)
+    for difference in find_differences(earlier, later, bounds):
+        console.print(plain(f"warning: {difference}", "yellow"), soft_wrap=True)
+    missing = find_missing(earlier, later, bounds)
+    for gap in missing:
+        console.print(plain(f"MISSING: {gap}", "red"), soft_wrap=True)
+    if not verdicts and not missing:
+        raise ConfigError("nothing could be judged; the lines above say why")
     bad = [v for v in verdicts if v.regression or (strict and v.possible)]
     unclear = sum(verdict.possible for verdict in verdicts)
     console.print(
         f"{len(bad)} regressions, {len(verdicts) - len(bad)} within bounds"
-        + (f", {unclear} worse but may be chance: measure more requests" if unclear else ""),
+        + (f", {unclear} worse but may be chance: measure more requests" if unclear else "")
+        + (f", {len(missing)} missing" if missing else ""),
         highlight=False,
     )
-    if bad:
+    if bad or missing:
         sys.exit(EXIT_REGRESSION)
 
 
-def _tables(verdicts: list[Verdict], wide: bool) -> Iterator[Table]:
+def _tables(verdicts: list[Verdict], wide: bool) -> Iterator[PlainTable]:
     """One table for each level and endpoint."""
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+
+    from tokenline_bench.output.plain import PlainTable
 
     for place, group in groupby(verdicts, lambda verdict: (verdict.level, verdict.endpoint)):
         title = ", ".join(place) + " (times in ms)"
-        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        table.add_column("what")
+        table = PlainTable(title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        table.add_heading("what")
         for heading in ("before", "after", "change", "interval"):
-            table.add_column(heading, justify="right", no_wrap=True)
+            table.add_heading(heading, justify="right", no_wrap=True)
         if wide:
-            table.add_column("allowed", justify="right")
-            table.add_column("effect", justify="right")
-        table.add_column("verdict", no_wrap=True)
+            table.add_heading("allowed", justify="right")
+            table.add_heading("effect", justify="right")
+        table.add_heading("verdict", no_wrap=True)
         for verdict in group:
             *cells, allowed, effect, word = _row(verdict)
-            table.add_row(*cells, *((allowed, effect) if wide else ()), word)
+            table.add_cells(*cells, *((allowed, effect) if wide else ()), word)
         yield table
 
 
@@ -89,8 +102,8 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
     word = "REGRESSION" if verdict.regression else "unclear" if verdict.possible else "ok"
     if verdict.comparison is None:
         shares = (show(verdict.before, "share"), show(verdict.after, "share"))
-        points = f"{verdict.worse * 100:+.1f} pts"
-        return (bound.metric, *shares, points, "", f"+{bound.allowed:.1%}", "", word)
+        points, interval = f"{verdict.worse * 100:+.1f} pts", _points(verdict.low, verdict.high)
+        return (bound.metric, *shares, points, interval, f"+{bound.allowed:.1%}", "", word)
     found = verdict.comparison.change
     unit = REQUEST_METRICS[bound.metric].unit
     return (
@@ -103,3 +116,10 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         f"{found.effect:+.2f}",
         word,
     )
+
+
+def _points(low: float | None, high: float | None) -> str:
+    """An interval of a difference of shares."""
+    if low is None or high is None:
+        return ""
+    return f"{low * 100:+.1f} to {high * 100:+.1f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 import msgspec
 import numpy as np
@@ -12,6 +13,7 @@ from .order import rank
 
 _DRAWS = 1000
 _FEWEST = 8
+_BEYOND = 5
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +24,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         before: its value in the first set.
         after: its value in the second.
         relative: after / before - 1.
-        low: lower bound of `relative`; None with fewer than eight values on a side.
+        low: lower bound of `relative`; None with fewer than `values_to_compare` on a side.
         high: upper bound of `relative`.
         effect: Cliff's delta, -1 to 1: the chance that a value of the second set is larger than
             one of the first, minus the chance that it is smaller. About 0.15 is small, 0.33
@@ -74,6 +76,8 @@ def change(
     if not len(a) or not len(b) or _statistic(a, p) == 0:
         return None
     low, high, effect_low, effect_high = _intervals(a, b, p, confidence)
+    if min(len(a), len(b)) < values_to_compare(statistic):
+        low = high = None
     return Change(
         statistic=statistic,
         before=_statistic(a, p),
@@ -87,6 +91,28 @@ def change(
         n_before=len(a),
         n_after=len(b),
     )
+
+
+def values_to_compare(statistic: str) -> int:
+    """How many values each side needs until draws tell how much a statistic varies.
+
+    A percentile needs five values beyond it: with fewer, drawing again gives the same few largest
+    values again and again, and intervals that are much too narrow.
+
+    Raises:
+        ValueError: no such statistic.
+    """
+    p = _percentage(statistic)
+    return _FEWEST if p is None else ceil(round(_BEYOND / min(p, 1 - p), 6))
+
+
+def statistic_of(values: Sequence[float], statistic: str) -> float:
+    """A statistic of values in any order, as `change` compares it.
+
+    Raises:
+        ValueError: no such statistic.
+    """
+    return _statistic(np.sort(np.asarray(values, float)), _percentage(statistic))
 
 
 def cliffs_delta(before: np.ndarray, after: np.ndarray) -> float:

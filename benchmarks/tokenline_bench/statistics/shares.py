@@ -1,5 +1,6 @@
-"""Intervals of shares: how many of so many."""
+"""Intervals of shares: how many of so many, and what two of them differ by."""
 
+from math import hypot
 from statistics import NormalDist
 
 
@@ -13,3 +14,23 @@ def wilson_interval(count: int, of: int, confidence: float = 0.95) -> tuple[floa
     half = z / (1 + z * z / of) * ((share * (1 - share) + z * z / (4 * of)) / of) ** 0.5
     low = middle - half if count else 0.0
     return max(0.0, low), (min(1.0, middle + half) if count < of else 1.0)
+
+
+def difference_interval(
+    before: tuple[int, int], after: tuple[int, int], confidence: float = 0.95
+) -> tuple[float, float]:
+    """Bounds of a share less an earlier one (R. G. Newcombe, 1998, method 10).
+
+    Args:
+        before: how many of so many, at first.
+        after: how many of so many, then.
+        confidence: of the interval.
+    """
+    old, new = (count / of if of else 0.0 for count, of in (before, after))
+    old_low, old_high = wilson_interval(*before, confidence)
+    new_low, new_high = wilson_interval(*after, confidence)
+    difference = new - old
+    return (
+        difference - hypot(new - new_low, old_high - old),
+        difference + hypot(new_high - new, old - old_low),
+    )
