@@ -124,6 +124,43 @@ def test_failing_work_is_logged_and_costs_the_others_nothing(
     emitter.close(1.0)
 
 
+def interrupting() -> Iterator[None]:
+    yield
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_in_a_slice_leaves_the_rest_to_the_loop() -> None:
+    emitter, done = Emitter(), list[object]()
+
+    async def main() -> None:
+        emitter.submit(interrupting())
+        emitter.submit(steps(done, "b"))
+        await asyncio.sleep(0)
+
+    async def go_on() -> None:
+        while emitter:
+            await asyncio.sleep(0)
+
+    loop = asyncio.new_event_loop()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(main())
+    loop.run_until_complete(go_on())
+    loop.close()
+    assert done == ["b"]
+    emitter.close(1.0)
+
+
+def test_an_interrupt_at_exit_is_told_when_all_is_done() -> None:
+    emitter, done = Emitter(), list[object]()
+    for name in ("a", "b"):
+        emitter.submit(interrupting())
+        emitter.submit(steps(done, name))
+    with pytest.raises(KeyboardInterrupt):
+        emitter._flush_at_exit()
+    assert done == ["a", "b"]
+    emitter.close(1.0)
+
+
 def test_flush_keeps_its_deadline() -> None:
     emitter = Emitter()
 
@@ -169,7 +206,7 @@ def test_submit_from_the_garbage_collector_inside_a_slice() -> None:
         yield
 
     emitter.submit(collecting())
-    assert emitter.flush(1.0)
+    assert emitter.flush(30.0)
     assert done == ["collected", "abandoned"]
     emitter.close(1.0)
 
