@@ -119,7 +119,7 @@ def content_of(record: RunRecord, redact: Redact | None = None) -> Content | Non
         return found
     try:
         return redact(found, record.info)
-    except Exception:
+    except (Exception, SystemExit):
         # What could not be redacted must not get out.
         _logger.warning("the redaction hook failed; the run's content is left out", exc_info=True)
         return None

@@ -9,7 +9,7 @@ from tokenline.record import RunRecord
 from . import attributes as names
 from .content import ContentMode, Redact, content_of
 from .content_size import Fitted, fit
-from .request_span import Attributes
+from .valid import Attributes
 
 
 @dataclass(frozen=True, slots=True)

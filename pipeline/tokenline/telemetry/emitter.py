@@ -97,7 +97,15 @@ class Emitter:
 
     def _flush_at_exit(self) -> None:
         self._exited = True
-        self.flush(_EXIT_TIMEOUT_S)
+        countdown = Countdown(_EXIT_TIMEOUT_S)
+        interrupt: BaseException | None = None
+        while self._queue and (left_s := countdown.left_s):
+            try:
+                self.flush(left_s)
+            except BaseException as error:  # the others' work is still to be done
+                interrupt = interrupt or error
+        if interrupt is not None:
+            raise interrupt
 
     def _wake(self) -> None:
         try:
@@ -111,9 +119,11 @@ class Emitter:
     def _slice(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is loop:
             self._loop = None
-        self._work(self._slice_ns / 1e9)
-        if self._queue:
-            self._wake()
+        try:
+            self._work(self._slice_ns / 1e9)
+        finally:  # also where the work of one run was interrupted
+            if self._queue:
+                self._wake()
 
     def _work(self, patience_s: float) -> bool:
         """Do steps for one slice; False if another thread kept this one waiting too long."""

@@ -27,6 +27,7 @@ from . import attributes as names
 from .attributes import Metric, Semconv
 from .drops import drops
 from .report import Report
+from .valid import valid_text
 from .version import version
 
 _NS = 1e9
@@ -90,7 +91,7 @@ class Instruments:
 
     def stream_started(self, provider: str, model: str | None) -> LiveStream:
         """A stream runs from now on; the result is for `stream_ended`."""
-        key = (provider, model)
+        key = (valid_text(provider), None if model is None else valid_text(model))
         number = next(self._numbers)
         self._live.setdefault(key, set()).add(number)
         return key, number
@@ -139,14 +140,15 @@ class Instruments:
                 yield from self._record_stage(stage, context)
 
     def _record_stage(self, stage: StageRecord, context: Context | None) -> Iterator[None]:
-        attributes = {names.STAGE_NAME: stage.name}
+        stage_name = valid_text(stage.name)
+        attributes = {names.STAGE_NAME: stage_name}
         key = tuple(attributes.items())
         self._items.add(key, stage.items_in or stage.items_out)
         self._dropped.add(key, stage.dropped_items)
         self._errors.add(key, stage.errors)
         if stage.capacity_items:
-            deepest = max(self._depths.get(stage.name, 0), stage.high_water_items)
-            self._depths[stage.name] = deepest
+            deepest = max(self._depths.get(stage_name, 0), stage.high_water_items)
+            self._depths[stage_name] = deepest
         yield self._processing.record(stage.processing_ns / _NS, attributes, context)
         if stage.queued_batches:
             mean_ns = stage.queue_wait_ns / stage.queued_batches

@@ -18,6 +18,7 @@ from tokenline.record import (
 
 from . import attributes as names
 from .request_span import answering_provider, error_type, times_to
+from .valid import Attributes, AttributeValue, valid_attributes, valid_text
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ class Report:
 
     context: Context | None
     wall_offset_ns: int
-    attributes: Mapping[str, str | int]
+    attributes: Mapping[str, AttributeValue]
     own_attributes: Mapping[str, str]
     duration_s: float
     outcome: Outcome
@@ -76,9 +77,9 @@ def report_of(record: RunRecord, context: Context | None) -> Report:
     """The report of a finished run."""
     timings = record.timings
     failed_stage, limit = (getattr(record.error, name, None) for name in ("stage", "limit"))
-    own_attributes = {names.PROVIDER_NAME: answering_provider(record)}
+    own_attributes = {names.PROVIDER_NAME: valid_text(answering_provider(record))}
     if record.info.model is not None:
-        own_attributes[names.REQUEST_MODEL] = record.info.model
+        own_attributes[names.REQUEST_MODEL] = valid_text(record.info.model)
     return Report(
         context=context,
         wall_offset_ns=record.info.wall_ns(0),
@@ -99,10 +100,10 @@ def report_of(record: RunRecord, context: Context | None) -> Report:
     )
 
 
-def metric_attributes(record: RunRecord) -> dict[str, str | int]:
+def metric_attributes(record: RunRecord) -> Attributes:
     """Attributes of the convention's metrics; never ids of conversations or users."""
     info = record.info
-    found: dict[str, str | int] = {
+    found: Attributes = {
         names.OPERATION_NAME: info.operation,
         names.PROVIDER_NAME: answering_provider(record),
     }
@@ -114,4 +115,4 @@ def metric_attributes(record: RunRecord) -> dict[str, str | int]:
         found[names.SERVER_ADDRESS] = info.server_address
         if info.server_port is not None:
             found[names.SERVER_PORT] = info.server_port
-    return found
+    return valid_attributes(found)

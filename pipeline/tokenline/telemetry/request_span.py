@@ -1,22 +1,25 @@
 """From a run record to the attributes of its request span; plain data, no OpenTelemetry objects."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any
 
 from tokenline.record import LoopLag, Outcome, RunInfo, RunRecord, Timings
 
 from . import attributes as names
 from .attributes import Semconv
 from .options import Alias
-
-AttributeValue: TypeAlias = str | bool | int | float | Sequence[str]
-Attributes: TypeAlias = dict[str, AttributeValue]
+from .valid import Attributes, valid_attributes, valid_text
 
 _MAX_TAGS = 32
 _MAX_STATUS_CHARS = 512
 _NS = 1e9
+_OURS = ("tokenline.", "gen_ai.client.", "gen_ai.response.", "gen_ai.usage.")
+_REPORTED = frozenset(
+    name for name in vars(names).values() if isinstance(name, str) and name != names.CONVERSATION_ID
+)
 
 # Request parameters by the names that providers give them.
 _NUMBERS: Mapping[str, str] = {
@@ -36,7 +39,7 @@ _INTEGERS: Mapping[str, str] = {
 
 def span_name(info: RunInfo) -> str:
     """Name of the request span: `chat gpt-5`, or `chat` where no model is named."""
-    return f"{info.operation} {info.model}" if info.model else info.operation
+    return valid_text(f"{info.operation} {info.model}" if info.model else info.operation)
 
 
 def start_attributes(info: RunInfo) -> Attributes:
@@ -52,7 +55,7 @@ def start_attributes(info: RunInfo) -> Attributes:
         found[names.SERVER_ADDRESS] = info.server_address
         if info.server_port is not None:
             found[names.SERVER_PORT] = info.server_port
-    return found
+    return valid_attributes(found)
 
 
 def end_attributes(record: RunRecord, semconv: Semconv, aliases: Collection[Alias]) -> Attributes:
@@ -81,7 +84,7 @@ def end_attributes(record: RunRecord, semconv: Semconv, aliases: Collection[Alia
     _add_error(found, record)
     if aliases:
         _add_aliases(found, record, aliases)
-    return found
+    return valid_attributes(found)
 
 
 def answering_provider(record: RunRecord) -> str:
@@ -114,7 +117,8 @@ def _add_request(found: Attributes, payload: Mapping[str, Any]) -> None:
     for key, name in _NUMBERS.items():
         value = payload.get(key)
         if type(value) is float or type(value) is int:
-            found[name] = float(value)
+            with suppress(OverflowError):
+                found[name] = float(value)
     for key, name in _INTEGERS.items():
         value = payload.get(key)
         if type(value) is int:
@@ -130,9 +134,13 @@ def _add_request(found: Attributes, payload: Mapping[str, Any]) -> None:
 
 
 def _add_tags(found: Attributes, tags: Mapping[str, str]) -> None:
-    """Dotted tags are attribute names (`gen_ai.conversation.id`); others get a prefix."""
+    """Dotted tags are attribute names (`gen_ai.conversation.id`); others get a prefix.
+
+    So do those that would stand for what is reported here, whether this run reports it or not.
+    """
     for key, value in islice(tags.items(), _MAX_TAGS):
-        found[key if "." in key else names.TAG_PREFIX + key] = value
+        free = "." in key and not key.startswith(_OURS) and key not in _REPORTED
+        found[key if free else names.TAG_PREFIX + key] = value
 
 
 def _add_response(found: Attributes, record: RunRecord) -> None:
@@ -228,7 +236,7 @@ def error_type(record: RunRecord) -> str | None:
         case Outcome.TIMEOUT:
             return names.ERROR_TYPE_TIMEOUT
         case Outcome.ERROR if record.error is not None:
-            return type(record.error).__qualname__
+            return valid_text(type(record.error).__qualname__)
         case _:
             return names.ERROR_TYPE_OTHER
 
@@ -240,7 +248,7 @@ def status_description(record: RunRecord) -> str:
     error = record.error
     if error is None:
         return record.outcome.value
-    return (str(error) or type(error).__qualname__)[:_MAX_STATUS_CHARS]
+    return valid_text((str(error) or type(error).__qualname__)[:_MAX_STATUS_CHARS])
 
 
 def _add_error(found: Attributes, record: RunRecord) -> None:

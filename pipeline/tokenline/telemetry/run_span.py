@@ -24,6 +24,7 @@ from .request_span import (
     status_description,
 )
 from .stage_span import attempt_attributes, flat_stage_attributes, stage_attributes
+from .valid import valid_text
 
 _logger = logging.getLogger(__name__)
 
@@ -85,6 +86,8 @@ class OTelRunSpan:
         except Exception:
             # A span processor of the user's must not cost the consumer its stream.
             _logger.warning("telemetry of a run was lost", exc_info=True)
+            if self._root is not None and self._root.is_recording():
+                self._end_root(record)
 
     def _end(self, record: RunRecord) -> None:
         if self._instruments is not None and self._stream is not None:
@@ -114,7 +117,13 @@ class OTelRunSpan:
             self._instruments.dropped_traces += stage_spans
 
     def _late_root(self, record: RunRecord, with_content: bool) -> Iterator[None]:
-        captured = self._capture(record) if with_content else None
+        captured = None
+        try:
+            captured = self._capture(record) if with_content else None
+        except BaseException:
+            # Ctrl-C in the middle of it: the content is lost, the span is not.
+            self._end_root(record)
+            raise
         yield
         self._end_root(record, captured)
         yield
@@ -132,12 +141,16 @@ class OTelRunSpan:
         root = self._root
         if root is None:
             return
-        if root.is_recording():
-            self._describe(root, record)
-            if captured is not None and self._reporting.content.on_spans:
-                root.set_attributes(captured.span_attributes())
-        ended_ns = max(record.timings.ended_ns, record.info.started_ns)
-        root.end(record.info.wall_ns(ended_ns))
+        try:
+            if root.is_recording():
+                self._describe(root, record)
+                if captured is not None and self._reporting.content.on_spans:
+                    root.set_attributes(captured.span_attributes())
+        except Exception:
+            _logger.warning("some attributes of a run were lost", exc_info=True)
+        finally:
+            ended_ns = max(record.timings.ended_ns, record.info.started_ns)
+            root.end(record.info.wall_ns(ended_ns))
 
     def _describe(self, root: Span, record: RunRecord) -> None:
         options = self._reporting.options
@@ -187,7 +200,7 @@ class OTelRunSpan:
         if self._tracer is None:
             return
         span = self._tracer.start_span(
-            names.STAGE_SPAN_PREFIX + stage.name,
+            valid_text(names.STAGE_SPAN_PREFIX + stage.name),
             context=report.context,
             attributes=stage_attributes(stage, self._reporting.options.aliases),
             start_time=report.wall_offset_ns + stage.started_ns,

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Literal, cast
 
+from tokenline.errors import ConfigError
 from tokenline.record import RunInfo
 
 from .hook import NoTelemetry, RunSpan, Telemetry
@@ -62,12 +63,19 @@ def configure(
         exit_timeout_s: how long the end of the process may wait for the collector.
 
     Raises:
-        ConfigError: an exporter or protocol that does not exist or is not installed.
+        ConfigError: an exporter or protocol that does not exist or is not installed, or a value
+            that the SDK does not take.
     """
-    from .own import OwnTelemetry, Target
+    try:
+        from .own import OwnTelemetry, Target  # The SDK reads some variables when it is imported.
 
-    target = Target(service_name, endpoint, protocol, dict(headers) if headers else None)
-    return OwnTelemetry(target, options or TelemetryOptions(), exit_timeout_s)
+        target = Target(service_name, endpoint, protocol, dict(headers) if headers else None)
+        return OwnTelemetry(target, options or TelemetryOptions(), exit_timeout_s)
+    except ValueError as error:
+        raise ConfigError(
+            f"OpenTelemetry does not take a value of its settings: {error};"
+            " check the OTEL_* variables"
+        ) from error
 
 
 def default_telemetry() -> "DefaultTelemetry":

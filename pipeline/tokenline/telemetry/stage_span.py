@@ -6,7 +6,7 @@ from tokenline.record import AttemptRecord, StageRecord
 
 from . import attributes as names
 from .options import Alias
-from .request_span import Attributes
+from .valid import Attributes, valid_attributes, valid_text
 
 _MAX_ATTRIBUTES = 128
 """The SDK's default limit; past it the oldest attributes of a span are lost."""
@@ -51,7 +51,7 @@ def stage_attributes(stage: StageRecord, aliases: Collection[Alias]) -> Attribut
         found[names.STAGE_QUEUE_HIGH_WATER_BYTES] = stage.high_water_bytes
     if "phoenix" in aliases:
         found[names.OPENINFERENCE_SPAN_KIND] = names.OPENINFERENCE_KIND_CHAIN
-    return found
+    return valid_attributes(found)
 
 
 def attempt_attributes(attempt: AttemptRecord, aliases: Collection[Alias]) -> Attributes:
@@ -64,7 +64,7 @@ def attempt_attributes(attempt: AttemptRecord, aliases: Collection[Alias]) -> At
     }
     if "phoenix" in aliases:
         found[names.OPENINFERENCE_SPAN_KIND] = names.OPENINFERENCE_KIND_CHAIN
-    return found
+    return valid_attributes(found)
 
 
 def flat_stage_attributes(stages: Sequence[StageRecord], taken: int) -> Attributes:
@@ -75,7 +75,7 @@ def flat_stage_attributes(stages: Sequence[StageRecord], taken: int) -> Attribut
     found: Attributes = {}
     room = (_MAX_ATTRIBUTES - taken) // _FIGURES_A_STAGE
     for stage in stages[: max(room, 0)]:
-        prefix = f"tokenline.stage.{stage.name}."
+        prefix = valid_text(f"tokenline.stage.{stage.name}.")
         found[prefix + "processing"] = stage.processing_ns / _NS
         found[prefix + "queue_wait"] = stage.queue_wait_ns / _NS
         found[prefix + "blocked"] = stage.blocked_ns / _NS

@@ -197,6 +197,47 @@ class TestRedaction:
         assert "[redacted]" in found["gen_ai.input.messages"]
 
 
+class TestInterrupts:
+    def test_a_hook_that_exits_costs_the_content_alone(self, memory: MemoryFactory) -> None:
+        def leave(content: Content, info: RunInfo) -> Content:
+            raise SystemExit(3)
+
+        made = memory(content="span", redact=leave)
+        for _ in range(3):
+            record = with_content()
+            made.telemetry.start(record.info).end(record)
+        roots = [span for span in made.spans() if span.name.startswith("chat")]
+        assert len(roots) == 3
+        assert captured(dict(roots[0].attributes or {})) == {}
+        (duration,) = made.metrics()["gen_ai.client.operation.duration"].data.data_points
+        assert duration.count == 3
+
+    def test_ctrl_c_in_a_hook_is_told_and_costs_one_content(self, memory: MemoryFactory) -> None:
+        calls = 0
+
+        def interrupted(content: Content, info: RunInfo) -> Content:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise KeyboardInterrupt
+            return content
+
+        made = memory(content="span", redact=interrupted)
+        for _ in range(3):
+            record = with_content()
+            made.telemetry.start(record.info).end(record)
+        with pytest.raises(KeyboardInterrupt):
+            made.telemetry.flush(5.0)
+        roots = [span for span in made.spans() if span.name.startswith("chat")]
+        assert [bool(captured(dict(root.attributes or {}))) for root in roots] == [
+            True,
+            False,
+            True,
+        ]
+        (duration,) = made.metrics()["gen_ai.client.operation.duration"].data.data_points
+        assert duration.count == 3
+
+
 class TestEvents:
     @staticmethod
     def emitted(record: RunRecord, **options: Any) -> list[Any]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
@@ -328,6 +329,84 @@ class TestAliases:
             "gen_ai.server.ttft",
             "langfuse.observation.completion_start_time",
         } & set(root.attributes or ())
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "tokenline.outcome",
+        "tokenline.anything",
+        "error.type",
+        "server.port",
+        "gen_ai.operation.name",
+        "gen_ai.request.model",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.input.messages",
+        "langsmith.span.kind",
+    ],
+)
+def test_a_tag_never_stands_for_what_is_reported(memory: MemoryFactory, tag: str) -> None:
+    plain = attributes_of(memory, run_record(run_info()))
+    found = attributes_of(memory, run_record(run_info(tags={tag: "mine", "team.name": "t"})))
+    assert found == plain | {"tokenline.tag." + tag: "mine", "team.name": "t"}
+
+
+def record_with(info: dict[str, Any] | None = None, **changes: Any) -> RunRecord:
+    return run_record(run_info(**(info or {})), **changes)
+
+
+class TestWhatCannotBeWritten:
+    """One span that no exporter can write would cost the others their batch."""
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            record_with(info={"model": "m\ud800"}),
+            record_with(
+                info={"payload": {"stop": ["\ud800"], "seed": 2**70, "temperature": 10**400}}
+            ),
+            record_with(info={"tags": {"a\ud800": "b\udfff", "c.\ud800": "d"}}),
+            record_with(outcome=Outcome.ERROR, error=ValueError("bad \ud83d")),
+            record_with(response_id="\ud800", response_model="\ud800", finish_reasons=("\ud800",)),
+            record_with(stages=(replace(STAGES[0], name="s\ud800", errors=1),)),
+            record_with(route="\ud800"),
+        ],
+    )
+    def test_spans_and_metrics_are_written(self, memory: MemoryFactory, record: RunRecord) -> None:
+        for stages in ("always", "attributes"):
+            made = memory(stages=stages)
+            made.telemetry.start(record.info).end(record)
+            for span in made.spans():
+                for text in (span.name, span.status.description or ""):
+                    text.encode()
+                encoded = encode_spans([span]).resource_spans[0].scope_spans[0].spans[0]
+                assert len(encoded.attributes) == len(span.attributes or {})
+            for metric in made.metrics().values():
+                for point in metric.data.data_points:
+                    str(dict(point.attributes)).encode()
+
+    def test_the_rest_is_there(self, memory: MemoryFactory) -> None:
+        payload = {"temperature": 10**400, "seed": 2**63, "top_k": 3, "top_p": 10**308}
+        found = attributes_of(memory, run_record(run_info(payload=payload)))
+        assert "gen_ai.request.temperature" not in found
+        assert "gen_ai.request.seed" not in found
+        assert found["gen_ai.request.top_k"] == 3
+        assert found["gen_ai.request.top_p"] == 1e308
+        assert found["tokenline.outcome"] == "ok"
+
+    def test_an_error_whose_text_cannot_be_made_ends_the_span(
+        self, memory: MemoryFactory, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Mute(Exception):
+            def __str__(self) -> str:
+                raise RuntimeError("no text")
+
+        made = memory(**QUIET)
+        record = run_record(outcome=Outcome.ERROR, error=Mute())
+        made.telemetry.start(record.info).end(record)
+        (root,) = made.spans()
+        assert str((root.attributes or {})["error.type"]).endswith("Mute")
+        assert "attributes of a run were lost" in caplog.text
 
 
 def test_stages_as_attributes(memory: MemoryFactory) -> None:

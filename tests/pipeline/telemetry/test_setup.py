@@ -70,6 +70,18 @@ class TestImports:
 
 
 class TestConfigure:
+    @pytest.mark.parametrize(
+        "variable", ["OTEL_BSP_MAX_EXPORT_BATCH_SIZE=9999", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=many"]
+    )
+    def test_values_that_the_sdk_does_not_take(self, variable: str) -> None:
+        code = (
+            "from tokenline.errors import ConfigError; from tokenline.telemetry import configure\n"
+            "try: configure(endpoint='http://127.0.0.1:1')\n"
+            "except ConfigError as error: print(error)"
+        )
+        name, _, value = variable.partition("=")
+        assert "check the OTEL_* variables" in python(code, **{name: value})
+
     def test_exports_by_the_standard_variables(
         self, collector: Collector, monkeypatch: pytest.MonkeyPatch
     ) -> None:
