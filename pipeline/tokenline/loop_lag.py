@@ -35,8 +35,9 @@ class LoopLag:
         blocks: how many there were.
         blocked_ns: Σ over blocks of the part between the run's start and its end.
         max_block_ns: the longest of them.
-        first_token_blocked_ns: what of `blocked_ns` lay before the first token: at most so much of
-            the time to first token is the loop's, not the provider's.
+        first_token_blocked_ns: what of `blocked_ns` lay before the first token, counted from the
+            run's start: with one attempt at most so much of the time to first token is the
+            loop's, not the provider's.
     """
 
     blocks: int = 0
