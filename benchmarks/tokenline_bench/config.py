@@ -9,7 +9,7 @@ import msgspec
 
 from tokenline.errors import ConfigError
 
-from .limits import MOST_PROCESSES, MOST_REQUESTS, MOST_S, check_number
+from .limits import MOST_PROCESSES, MOST_REQUESTS, MOST_S, MOST_SEED, check_number
 from .load.spec import ClosedLoop, Load, OpenLoop, Search, TimedTrace
 from .work.spec import FixedPrompt, PromptFile, Synthetic, Work
 
@@ -151,6 +151,7 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         check_number("requests", self.requests, MOST_REQUESTS, least=1)
         check_number("warmup", self.warmup, MOST_REQUESTS)
         check_number("processes", self.processes, MOST_PROCESSES)
+        check_number("seed", self.seed, MOST_SEED, least=-MOST_SEED)
         for name in ("duration_s", "timeout_s"):
             check_number(name, getattr(self, name), MOST_S, above=0)
         for name in ("grace_s", "cancel_after_s"):

@@ -98,6 +98,8 @@ def test_endpoints_by_option(
         (("--provider", "nobody"), 2, "unknown provider 'nobody'"),
         (("--api", "nothing"), 2, "has no API 'nothing'"),
         (("--json", "/absent/r.json"), 2, "there is no folder"),
+        (("--seed", "9" * 30), 2, "seed is 1e+30"),
+        (("--body", '{"x": 1%s}' % ("0" * 30)), 2, "an integer of more than 64 bits"),
         (("--duration", "nan"), 2, "duration_s is nan; give more than 0 up to"),
         (("--duration", "inf"), 2, "duration_s is inf"),
         (("--timeout", "nan"), 2, "timeout_s is nan"),
@@ -204,6 +206,16 @@ def test_mistakes_in_other_processes_are_told_too(
     code, _, errors = tokenline(*options(simulator, *wrong))
     assert code == 2
     assert "cannot read prompts" in errors
+
+
+def test_no_failure_of_another_process_is_waited_for_in_vain(
+    tokenline: Tokenline, simulator: SimulatorProcess
+) -> None:
+    twice = ("--client-option", "max_retries=1", "--processes", "1", "--quiet")
+    code, _, errors = tokenline(*options(simulator, *twice))
+    assert code in (1, 2)
+    assert "max_retries" in errors
+    assert len(errors.strip().splitlines()) == 1
 
 
 def test_a_run_in_which_all_fails_ends_with_1(

@@ -155,6 +155,7 @@ def test_the_command_fails_where_something_is_missing(tokenline: Tokenline, tmp_
     code, output, _ = compare("few", "few")
     assert code == 0
     assert "ttft.p90 is not judged: 20 and 20 requests; it takes 50 each" in output
+    assert "0 regressions, 4 within bounds" in output
     code, _, errors = compare("whole", "whole", "--threshold", "ttft.p50=nan")
     assert code == 2
     assert "not of the form" in errors

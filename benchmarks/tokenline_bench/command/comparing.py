@@ -62,8 +62,9 @@ def compare(before: Path, after: Path, thresholds: tuple[str, ...], strict: bool
         raise ConfigError("nothing could be judged; the lines above say why")
     bad = [v for v in verdicts if v.regression or (strict and v.possible)]
     unclear = sum(verdict.possible for verdict in verdicts)
+    within = sum(_word(verdict) == "ok" for verdict in verdicts)
     console.print(
-        f"{len(bad)} regressions, {len(verdicts) - len(bad)} within bounds"
+        f"{len(bad)} regressions, {within} within bounds"
         + (f", {unclear} worse but may be chance: measure more requests" if unclear else "")
         + (f", {len(missing)} missing" if missing else ""),
         highlight=False,
@@ -99,7 +100,7 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
     from tokenline_bench.output.text import show, signed_percent
 
     bound = verdict.threshold
-    word = "REGRESSION" if verdict.regression else "unclear" if verdict.possible else "ok"
+    word = _word(verdict)
     if verdict.comparison is None:
         shares = (show(verdict.before, "share"), show(verdict.after, "share"))
         points, interval = f"{verdict.worse * 100:+.1f} pts", _points(verdict.low, verdict.high)
@@ -116,6 +117,16 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         f"{found.effect:+.2f}",
         word,
     )
+
+
+def _word(verdict: Verdict) -> str:
+    """What came out, in a word."""
+    if verdict.regression:
+        return "REGRESSION"
+    if verdict.possible:
+        return "unclear"
+    few = verdict.comparison is not None and verdict.comparison.change.low is None
+    return "too few" if few else "ok"
 
 
 def _points(low: float | None, high: float | None) -> str:

@@ -96,9 +96,13 @@ def read_body(text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        body = msgspec.json.decode(text, type=dict[str, Any])
+        msgspec.msgpack.encode(body)  # the form in which processes tell each other
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"--body is no JSON object: {error}") from error
+    except OverflowError as error:
+        raise ConfigError("--body has an integer of more than 64 bits") from error
+    return body
 
 
 def read_sweep(text: str, template: Load) -> tuple[Load, ...] | Search:

@@ -104,7 +104,7 @@ def read_rows(path: Path) -> list[Any]:
 def _decode(path: Path, line: int, data: bytes) -> Any:
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} line {line} is no JSON: {error}") from error
 
 

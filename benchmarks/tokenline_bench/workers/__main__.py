@@ -53,6 +53,9 @@ class _Servant:
             self._tell(Failed(usage=True, message=str(error)))
         except TokenlineError as error:
             self._tell(Failed(usage=False, message=str(error)))
+        except Exception as error:  # the session waits for an answer, whatever went wrong
+            words = f"a worker process failed: {type(error).__name__}: {error}"
+            self._tell(Failed(usage=False, message=words))
 
     async def _do(self, command: Any) -> None:
         if isinstance(command, Begin):

@@ -4,7 +4,8 @@
 
 The second term is the simulator's own account of the same request, taken with the same clock.
 What is left is ours and the loopback's: building the request, sending, reading, decoding. Reports
-lower the lower bounds of intervals by its 99th percentile, so that they hold for the server too.
+lower each percentile's lower bound by the upper bound of the same percentile of it (by the largest
+value, where that is open), so that intervals hold for the server too.
 """
 
 from __future__ import annotations
