@@ -18,7 +18,7 @@ def describe_machine() -> dict[str, str]:
         "date": time.strftime("%Y-%m-%d"),
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": sys.version.split()[0],
         "commit": _commit(),
     }

@@ -45,13 +45,14 @@ def _cell(results: Results, row: str, client: str) -> str:
     found = middle(results, row, client)
     if found is None:
         return "failed" if client in results.data["rows"][row]["failures"] else "-"
-    text = short(found.value)
+    text = f"{found.value:,.0f}" if row == "streams" else short(found.value)
     if row == "first_token":
         return f"{text} ({short(first_token_p99(results, client))})"
     floor = middle(results, row, FLOOR)
     if floor is None or client == FLOOR or row in ("memory", "request", "cold"):
         return text
-    return f"{text} ({found.value / floor.value:.1f} x)"
+    ratio = found.value / floor.value
+    return f"{text} ({ratio:.1f} x)" if ratio >= 1 else f"{text} ({ratio:.2f} x)"
 
 
 def spread_table(results: Results) -> str:

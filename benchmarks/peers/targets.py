@@ -74,7 +74,7 @@ def _streams(results: Results) -> Iterator[Check]:
         if ours is None or not theirs:
             continue
         ratio = ours / theirs
-        measured = f"{ratio:.2f} x ({short(ours)} : {short(theirs)})"
+        measured = f"{ratio:.2f} x ({ours:,.0f} : {theirs:,.0f})"
         yield Check("Streams a core", f"≥ {least:g} x {peer}", measured, ratio >= least)
 
 
