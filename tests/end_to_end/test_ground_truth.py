@@ -59,7 +59,7 @@ async def test_a_real_server_s_own_timings_agree(scripted_llama: LlamaServer) ->
     errors = (await compare_to_timings(f"{scripted_llama.url}/v1", requests=4, tokens=60)).rows
     for name, values in errors.items():
         # HTTP, the template and tokenizing come before its clock starts.
-        assert -LATE_MS < statistics.median(values) < 5 * LATE_MS, name
+        assert -3 * LATE_MS < statistics.median(values) < 5 * LATE_MS, name
 
 
 SLOW_S = 0.004
