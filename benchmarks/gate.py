@@ -104,7 +104,8 @@ def find_worse(sampler: Sampler, stated: dict[str, float], margins: dict[str, fl
     for _ in range(PATIENCE):
         if not worse:
             break
-        sampler.sample(worse, ROUNDS)
+        # All of them: the floor is measured again as well, and must not get ahead of the rest.
+        sampler.sample(list(stated), ROUNDS)
         worse = _above(sampler, stated, margins)
     return worse
 
