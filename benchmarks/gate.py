@@ -11,6 +11,7 @@ only adds to it. A ratio that seems worse is measured longer before it counts.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import platform
@@ -145,8 +146,30 @@ def state(path: Path) -> None:
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _NOTHING
     ratios = {name: round(sampler.ratio(name), 3) for name in WATCHED}
     known["ratios"][_version()] = ratios
+    known.setdefault("processors", {})[_version()] = _processor()
     path.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
     click.echo(json.dumps(ratios, indent=2))
+
+
+def _processor() -> str:
+    """The processor by name, family and model; the kind of machine where that is not told."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
+        told = dict(line.partition(":")[::2] for line in lines.replace("\t", "").splitlines())
+        kind = [told.get(key, "").strip() for key in ("model name", "cpu family", "model")]
+        if all(kind):
+            return "{}, family {}, model {}".format(*kind)
+    return platform.machine()
+
+
+def margins_here(known: dict[str, Any]) -> dict[str, float]:
+    """The stated margins; twice as wide on another processor than the ratios were stated on."""
+    margins: dict[str, float] = known["margins"]
+    stated_on = known.get("processors", {}).get(_version())
+    if stated_on == _processor():
+        return margins
+    click.echo(f"stated on {stated_on}, this is {_processor()}: margins are twice as wide")
+    return {name: margin * 2 for name, margin in margins.items()}
 
 
 def _version() -> str:
@@ -172,10 +195,11 @@ def main(is_statement: bool, slow: str | None, by: float, path: Path) -> None:
         return
     started = time.monotonic()
     sampler = Sampler(list(stated), slower(slow, by))
-    worse = find_worse(sampler, stated, known["margins"])
+    margins = margins_here(known)
+    worse = find_worse(sampler, stated, margins)
     for name, ratio in stated.items():
         seen = sampler.ratio(name)
-        allowed = f"{seen / ratio - 1:+5.0%} of {margin_of(name, known['margins']):+.0%}"
+        allowed = f"{seen / ratio - 1:+5.0%} of {margin_of(name, margins):+.0%}"
         mark = "WORSE" if name in worse else ""
         click.echo(f"{name:36} {seen:8.3f}  stated {ratio:8.3f}  {allowed} {mark}")
     click.echo(f"{time.monotonic() - started:.1f} s")

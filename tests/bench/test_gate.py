@@ -3,7 +3,17 @@
 import json
 
 import pytest
-from benchmarks.gate import STATED, WATCHED, Sampler, find_worse, margin_of, slower
+from benchmarks.gate import (
+    STATED,
+    WATCHED,
+    Sampler,
+    _processor,
+    _version,
+    find_worse,
+    margin_of,
+    margins_here,
+    slower,
+)
 from benchmarks.micro.cases import CASES
 
 CASE = "accumulator openai.chat"
@@ -34,3 +44,11 @@ def test_every_watched_case_exists_and_is_stated() -> None:
     ratios = json.loads(STATED.read_text())["ratios"]
     assert set(WATCHED) <= set(CASES)
     assert all(set(each) == set(WATCHED) for each in ratios.values())
+
+
+def test_margins_are_wider_on_another_processor(capsys: pytest.CaptureFixture[str]) -> None:
+    here = {"margins": MARGINS, "processors": {_version(): _processor()}}
+    assert margins_here(here) == MARGINS
+    elsewhere = {"margins": MARGINS, "processors": {_version(): "an abacus"}}
+    assert margins_here(elsewhere) == {"default": 1.0, "run": 2.0}
+    assert "stated on an abacus" in capsys.readouterr().out
