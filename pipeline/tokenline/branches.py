@@ -228,6 +228,11 @@ class Branches:
             reader.channel.close(error)
         self._through(name)
 
+    def cut_off_all(self, reason: str) -> None:
+        """Go on without any branch whose stage is not through."""
+        for name, _ in list(self._open_actors()):
+            self.cut_off(name, reason)
+
     def _open_actors(self) -> Iterator[tuple[str, Actor]]:
         return ((n, a) for n, a in self._actors.items() if n in self._open_tails)
 

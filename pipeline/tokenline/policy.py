@@ -50,6 +50,8 @@ class AfterCommit(StrEnum):
     """Ask the provider to go on where it stopped; else a fallback that can; else fail.
 
     A route that cannot go on with a response that has begun is not asked, nor used as a hedge.
+    What was delivered is kept by a second step of the pipeline's accumulator, which is fed but
+    never finished: an accumulator of your own must have no effect outside of itself.
     """
 
 

@@ -61,8 +61,10 @@ class Run:
         self.start()
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
-        await self.aclose()
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, _: object
+    ) -> None:
+        await self._close(hurry=isinstance(exc, asyncio.CancelledError))
 
     def start(self) -> None:
         """Send the request. `async with` does it; without it, call `aclose` yourself.
@@ -91,10 +93,13 @@ class Run:
 
     async def aclose(self) -> None:
         """Leave the run and wait until none of its tasks is left. Idempotent."""
+        await self._close(hurry=False)
+
+    async def _close(self, hurry: bool) -> None:
         if self._finalizer is not None:
             self._finalizer.detach()
         if self._started:
-            await self._core.aclose()
+            await self._core.aclose(hurry)
 
     # --- reading ---------------------------------------------------------------------------
 

@@ -325,6 +325,9 @@ class Supervisor:
             self._attempts.abort()
             self._branches.abort()
             self._end(outcome)
+        elif not self._loop.is_closed():
+            # The response is whole, but these have not taken all of it: that is not to be hidden.
+            self._branches.cut_off_all("was cut off, the run was cancelled before it was done")
         self._branches_through()
         if not self._loop.is_closed():
             self._branches.abort_readers(RunCancelledError("the run was cancelled"))
@@ -353,10 +356,13 @@ class Supervisor:
 
     def abandon(self) -> None:
         """The caller dropped the run without closing it."""
-        if self._plan.options.leaving.action is OnLeave.CANCEL or self._loop.is_closed():
+        cancels = self.outcome is None and self._plan.options.leaving.action is OnLeave.CANCEL
+        if cancels or self._loop.is_closed():
             self.cancel(Outcome.ABANDONED)
-        else:
-            self.leave()
+            return
+        self.leave()
+        if self.outcome is not None and self.record is None:
+            _detached.add(self)  # its branches may finish
 
     async def wait_ended(self) -> None:
         """Return when the response is received and accumulated, or failed, or cancelled."""
@@ -371,15 +377,20 @@ class Supervisor:
         """Let readers take everything, so that one that nobody reads cannot hold up the run."""
         self._branches.lift_limits()
 
-    async def aclose(self) -> None:
-        """Leave, and return when no task of the run is left (a detached one goes on)."""
+    async def aclose(self, hurry: bool = False) -> None:
+        """Leave, and return when no task of the run is left (a detached one goes on).
+
+        Args:
+            hurry: the caller was cancelled: branches that still work on a response that is over
+                get `RunOptions.end_grace_s`.
+        """
         self.leave()
         if self in _detached:
             return
         own = asyncio.current_task()
         try:
             if own not in self._tasks:
-                await self._wait_for_branches()
+                await self._wait_for_branches(hurry and self.outcome is not None)
             while others := self._tasks - {own}:
                 # A stage that does not return from its end is not waited for without limit.
                 grace_s = self._plan.options.end_grace_s if self.outcome is not None else None
@@ -390,11 +401,14 @@ class Supervisor:
             self.cancel()
             raise
 
-    async def _wait_for_branches(self) -> None:
+    async def _wait_for_branches(self, hurry: bool) -> None:
         """The response is over; what its branches still do is theirs to finish."""
         if self.record is None and not self._branches.all_through:
             self._rest = self._rest or self._loop.create_future()
-            await asyncio.shield(self._rest)
+            grace_s = self._plan.options.end_grace_s if hurry else None
+            done, _ = await asyncio.wait([self._rest], timeout=grace_s)
+            if not done:
+                self.cancel()
 
     # --- the end ---------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """A branch whose stage never returns ends by itself, and holds up nobody who need not wait."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -283,6 +284,61 @@ def test_leaving_early_waits_for_nothing() -> None:
                 await leaving
             assert run.record is not None
         assert now_s() < 2
+        assert no_task_is_left()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("slow", [True, False], ids=["slow", "hangs"])
+def test_a_cancel_behind_the_response_names_the_branch_that_it_cuts(slow: bool) -> None:
+    async def main() -> None:
+        step = Hangs("neither", each_s=30) if slow else Hangs("feed")
+        async with with_branch([BODY], step, required=False).build().run({}) as run:
+            await run.result()
+            run.cancel()
+        assert now_s() < 1
+        assert no_task_is_left()
+        error = run.branch_errors["mine"]
+        assert isinstance(error, StageFailedError)
+        assert "cancelled" in str(error)
+        assert run.record is not None
+        assert run.record.outcome is Outcome.OK
+        assert sum(stage.errors for stage in run.record.stages if stage.name == "mine") == 1
+
+    run_virtual(main())
+
+
+def test_a_cancelled_caller_waits_no_longer_than_the_grace() -> None:
+    async def main() -> None:
+        run = with_branch([BODY], Hangs("feed"), required=False).build().run({})
+
+        async def impatient() -> None:
+            async with asyncio.timeout(5), run:
+                await run.result()
+                await asyncio.sleep(NEVER_S)
+
+        with pytest.raises(TimeoutError):
+            await impatient()
+        assert now_s() == pytest.approx(5.2, abs=0.1)
+        assert isinstance(run.branch_errors["mine"], StageFailedError)
+        assert no_task_is_left()
+
+    run_virtual(main())
+
+
+def test_a_dropped_run_lets_its_branches_finish() -> None:
+    async def main() -> None:
+        step = Hangs("neither", each_s=30)
+
+        async def answer() -> str:
+            run = with_branch([BODY], step, required=False).build().run({})
+            run.start()
+            return str((await run.result()).text)
+
+        assert await answer() == TEXT
+        gc.collect()
+        await asyncio.sleep(100)
+        assert step.text == TEXT + "END"
         assert no_task_is_left()
 
     run_virtual(main())
