@@ -48,7 +48,7 @@ PATIENCE = 5
 
 _SAMPLE_NS = 2_000_000
 _NOTHING: dict[str, dict[str, Any]] = {
-    "margins": {"default": 0.2, "pipeline": 0.25, "run": 0.3},
+    "margins": {"default": 0.2, "pipeline": 0.25, "run": 0.4},
     "ratios": {},
 }
 
