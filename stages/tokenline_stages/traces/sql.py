@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -85,7 +86,9 @@ def make_engine(url: URL, *, writing: bool = True) -> AsyncEngine:
 def _set_pragmas(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
     for pragma in _SQLITE_PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
+        # Several that open a new file at once: the journal's mode is the file's, one may set it.
+        with suppress(sqlite3.OperationalError):
+            cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
