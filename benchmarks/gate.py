@@ -11,7 +11,6 @@ only adds to it. A ratio that seems worse is measured longer before it counts.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import platform
@@ -24,6 +23,7 @@ from typing import Any
 import click
 
 from benchmarks.micro.cases import CASES, Work
+from benchmarks.peers.machine import read_cpuinfo
 
 STATED = Path(__file__).with_name("gate.json")
 FLOOR = "floor"
@@ -153,13 +153,9 @@ def state(path: Path) -> None:
 
 def _processor() -> str:
     """The processor by name, family and model; the kind of machine where that is not told."""
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
-        told = dict(line.partition(":")[::2] for line in lines.replace("\t", "").splitlines())
-        kind = [told.get(key, "").strip() for key in ("model name", "cpu family", "model")]
-        if all(kind):
-            return "{}, family {}, model {}".format(*kind)
-    return platform.machine()
+    told = read_cpuinfo()
+    kind = [told.get(key) for key in ("model name", "cpu family", "model")]
+    return "{}, family {}, model {}".format(*kind) if all(kind) else platform.machine()
 
 
 def margins_here(known: dict[str, Any]) -> dict[str, float]:

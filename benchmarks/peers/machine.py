@@ -16,7 +16,7 @@ def describe_machine() -> dict[str, str]:
     """Machine, system and interpreter, and the commit of this checkout."""
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "processor": _processor(),
+        "processor": read_cpuinfo().get("model name") or platform.machine(),
         "cores": str(len(os.sched_getaffinity(0))),
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": sys.version.split()[0],
@@ -29,11 +29,14 @@ def load_average() -> float:
     return os.getloadavg()[0]
 
 
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
+def read_cpuinfo() -> dict[str, str]:
+    """What the system tells of the first processor; empty where it tells nothing."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    lines = told.partition("\n\n")[0].splitlines()
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
 def _commit() -> str:

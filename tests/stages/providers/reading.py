@@ -6,7 +6,6 @@ from typing import Any
 
 from tokenline.errors import TokenlineError
 from tokenline.events import (
-    Citation,
     Event,
     MessageEnd,
     MessageStart,
@@ -19,6 +18,7 @@ from tokenline.events import (
 from tokenline.result import Result
 from tokenline.stage import RawChunk, Step
 from tokenline_stages.accumulator import Accumulator
+from tokenline_stages.conformance.shape import broken_promise
 
 Outcome = tuple[list[Event], TokenlineError | None]
 """The events of a body, and the error it ended with."""
@@ -67,20 +67,8 @@ def of(events: Sequence[Event], *types: type) -> list[Any]:
 
 def check_shape(events: Sequence[Event], is_whole: bool = True) -> None:
     """Sequence numbers without gaps; every part opens once, closes once, grows in between."""
-    assert [event.seq for event in events] == list(range(len(events)))
+    assert broken_promise(events) is None
     assert isinstance(next(each for each in events if not isinstance(each, Ping)), MessageStart)
-    assert len(of(events, MessageStart)) == 1
     assert not is_whole or isinstance(events[-1], MessageEnd)
-    opened: list[int] = []
-    closed: list[int] = []
-    for event in events:
-        if isinstance(event, PartStart | ToolCallStart):
-            opened.append(event.part)
-        elif isinstance(event, PartEnd | ToolCallEnd):
-            closed.append(event.part)
-        elif (part := getattr(event, "part", None)) is not None:
-            assert part in opened
-            # A source may be named after the text that it belongs to.
-            assert part not in closed or isinstance(event, Citation)
-    assert opened == list(range(len(opened)))
-    assert sorted(closed) == opened
+    begun, ended = of(events, PartStart, ToolCallStart), of(events, PartEnd, ToolCallEnd)
+    assert len(begun) == len(ended)  # also where no end of the message says so
