@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-PALETTE = ("#2563eb", "#ea580c", "#059669", "#9333ea", "#dc2626", "#0891b2", "#ca8a04", "#4b5563")
+from tokenline_stages.html_report.style import FONT, PALETTE
+
 WAITED = "#9ca3af"
 FIRST = "#f59e0b"
 STREAMED = "#2563eb"
 FAILED = "#dc2626"
 
-_FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
-
 CSS = f"""
 :root {{ color-scheme: light; }}
-body {{ font: 15px/1.5 {_FONT}; color: #1f2937; background: #f8fafc; margin: 0; }}
+body {{ font: 15px/1.5 {FONT}; color: #1f2937; background: #f8fafc; margin: 0; }}
 main {{ max-width: 1120px; margin: 0 auto; padding: 24px 20px 64px; }}
 h1 {{ font-size: 26px; margin: 0 0 4px; }}
 h2 {{ font-size: 19px; margin: 40px 0 8px; }}
@@ -52,7 +51,7 @@ def layout(title: str, x: str, y: str, height: int = 380, **more: Any) -> dict[s
         "yaxis": {"title": {"text": y}, "zeroline": False},
         "height": height,
         "margin": {"l": 64, "r": 24, "t": 68, "b": 52},
-        "font": {"family": _FONT, "size": 12, "color": "#374151"},
+        "font": {"family": FONT, "size": 12, "color": "#374151"},
         "colorway": list(PALETTE),
         "legend": {"orientation": "h", "y": 1.0, "x": 0, "xanchor": "left", "yanchor": "bottom"},
         "hoverlabel": {"namelength": -1},
