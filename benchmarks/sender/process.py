@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -62,10 +61,3 @@ class SenderProcess:
         if self._process is not None:
             self._process.communicate()
         self._folder.cleanup()
-
-
-def sender_cpu_ns(url: str) -> int:
-    """CPU time that the server has used."""
-    with urllib.request.urlopen(f"{url}/usage") as response:
-        used: int = json.load(response)["cpu_ns"]
-    return used
