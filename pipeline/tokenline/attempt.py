@@ -134,6 +134,7 @@ class Attempt:
         self._budgeted_bytes = 0
         self._now = setup.clock.now_ns
         self._wakes = setup.wakes
+        self._release: Callable[[], None] = setup.wakes.release
         self._wait_ns = 0
         self._halted = False
         self._halted_by: BaseException | None = None
@@ -173,7 +174,7 @@ class Attempt:
         if self._failure is not None:
             error = name_stage(self._failure, self._source.name)
         error = error or self._halted_by
-        self.stats.ended_ns = self._now()
+        self.stats.ended_ns = self.stats.ended_ns or self._now()
         self._head.close(error)
         await self._end.wait()
         if self.committed:
@@ -319,8 +320,13 @@ class Attempt:
         run: Any = contextvars.copy_context().run
         self._turn = loop.create_future()
         self._begin_wait()
+        # What is pushed in here goes to readers that cannot go on while this task runs.
+        self._release = partial(self._wakes.pass_to, getattr(stream, "wakes", None))
         stream.attach(partial(run, self._take_pushed), self._pushed_all)
-        while not await self._turn:
+        while True:
+            self._release = self._wakes.release
+            if await self._turn:
+                return
             self._turn = loop.create_future()
             if self._blocked_batch is not None:
                 batch, self._blocked_batch = self._blocked_batch, None
@@ -329,11 +335,11 @@ class Attempt:
             if self._halted:
                 return
             self._begin_wait()
+            self._release = partial(self._wakes.pass_to, None)
             stream.resume()
 
     def _take_pushed(self, data: bytes) -> bool:
-        wakes = self._wakes
-        wakes.held = True
+        self._wakes.held = True
         try:
             batch = self._received(data)
             if not self._head.push_nowait(batch):
@@ -343,7 +349,7 @@ class Attempt:
                 self._waiting_ns = self._now()
                 return True
         finally:
-            wakes.release()
+            self._release()
         if not self._turn.done():
             self._turn.set_result(False)
         return False
@@ -383,6 +389,9 @@ class Attempt:
             stats.processing_ns += took_ns
             if took_ns > stats.max_processing_ns:
                 stats.max_processing_ns = took_ns
+        else:
+            # Here, not when the task that reads is next run: stages may be at work until then.
+            self.stats.ended_ns = recv_ns
         return batch
 
     async def _push_blocked(self, batch: AnyBatch) -> None:
