@@ -53,6 +53,9 @@ class PushStream(ByteStream, Protocol):
     """A stream that can hand over its bytes inside the loop's read callback.
 
     The reading task then sleeps through the whole response: one task wake-up less for each read.
+
+    A stream may also have an attribute `wakes`, a `tokenline.wake.Wakes`: what let the task go on
+    that opened it. Readers of what is pushed at once go on right after that task, then.
     """
 
     def attach(

@@ -19,12 +19,13 @@ class Wakes:
 
     Attributes:
         held: a read is being handed on; nobody is woken before that is done.
+        releasing: those who wait are being let go on, one after the other; for `pass_to`.
     """
 
-    __slots__ = ("_due", "held")
+    __slots__ = ("_due", "held", "releasing")
 
     def __init__(self) -> None:
-        self.held = False
+        self.held = self.releasing = False
         self._due: list[Waiter] = []
 
     def add(self, waiter: Waiter) -> None:
@@ -42,6 +43,21 @@ class Wakes:
             # Left over where one of them ended the program: the others see to their clean-up.
             while due:
                 due.pop(0).resume_soon()
+
+    def pass_to(self, other: Wakes | None) -> None:
+        """The read is handed on, but inside a task: those who wait for it go on after that task.
+
+        Args:
+            other: what let this task go on, if something did: it sees to them too, in this turn
+                of the loop, while it is at work.
+        """
+        self.held = False
+        if other is not None and other.releasing:
+            other._due += self._due
+        else:
+            for waiter in self._due:
+                waiter.resume_soon()
+        self._due.clear()
 
 
 class Waiter:

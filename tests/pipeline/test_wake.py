@@ -69,6 +69,21 @@ async def test_what_a_task_hands_on_wakes_by_way_of_the_loop() -> None:
     assert line.seen[2:] == ["a"]
 
 
+async def test_what_a_task_hands_on_is_left_to_what_let_that_task_go_on() -> None:
+    line, other = Line(), Wakes()
+    reading = asyncio.create_task(line.read())
+    await settle()
+    line.wakes.held = other.releasing = True
+    line.channel.send_nowait(Batch(["a"], 0, 1))
+    line.wakes.pass_to(other)
+    await settle()
+    assert line.seen == []
+    await called(other.release)
+    assert line.seen == ["a"]
+    line.channel.close()
+    await reading
+
+
 async def test_a_reader_goes_on_by_way_of_the_loop_where_its_context_is_in_use() -> None:
     """As futures wake it: a context cannot be entered twice."""
     line = Line()

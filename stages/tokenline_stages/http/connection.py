@@ -15,7 +15,9 @@ from typing import cast
 from httptools import HttpParserError, HttpParserUpgrade
 
 from tokenline.errors import MalformedStreamError, StreamCutError
+from tokenline.wake import Wakes
 
+from .answer import Answer
 from .inflate import Inflater
 from .response import HttpResponse
 from .response_parser import Progress, ResponseParser
@@ -73,6 +75,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         "_room",
         "_sent",
         "_transport",
+        "_wakes",
         "_write_paused",
         "closed",
         "keep_alive_s",
@@ -95,7 +98,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._feed = self._parser.feed
         self._transport: asyncio.Transport | None = None
         self._response: HttpResponse | None = None
-        self._answer: asyncio.Future[HttpResponse] | None = None
+        self._answer: Answer | None = None
+        self._wakes = Wakes()
         self._received = False
         self._sent = True
         self._room: asyncio.Future[None] | None = None
@@ -112,33 +116,66 @@ class HttpConnection(asyncio.BufferedProtocol):
             ConnectionLostError: the server closed the connection instead.
             MalformedResponseError: the answer is not HTTP, or its head is too large.
         """
-        transport = self._transport
-        if transport is None or self.closed:
-            raise ConnectionLostError("the connection was closed", received=False)
-        answer: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
-        self._answer = answer
-        self._received = False
-        self._parser.expect()
+        if len(body) <= WRITE_BYTES:
+            return await self.answered(self.send(head, body))
+        transport, answer = self._expect()
         try:
-            if len(body) <= WRITE_BYTES:
-                transport.write(head + body)
-            else:
-                await self._write_large(transport, head, body, answer)
-            return await answer
+            await self._write_large(transport, head, body, answer)
         except BaseException:
-            self._give_up(answer)
+            self.give_up(answer)
+            raise
+        return await self.answered(answer)
+
+    def send(self, head: bytes, body: bytes) -> Answer:
+        """Send a request whose body is no larger than `WRITE_BYTES`, without waiting.
+
+        What it gives goes to `answered`, or to `give_up`.
+
+        Raises:
+            ConnectionLostError: the connection is closed; nothing was sent.
+        """
+        transport, answer = self._expect()
+        try:
+            transport.write(head + body)
+        except BaseException:
+            self.give_up(answer)
+            raise
+        return answer
+
+    async def answered(self, answer: Answer) -> HttpResponse:
+        """The response to what was sent; raises like `exchange`, cancelling closes, too."""
+        try:
+            await answer
+            assert answer.response is not None
+            return answer.response
+        except BaseException:
+            self.give_up(answer)
             raise
         finally:
             # A short response is over by now, and the connection perhaps in other hands.
             if self._answer is answer:
                 self._answer = None
 
+    def give_up(self, answer: Answer) -> None:
+        """Nobody waits for the response any more: close the socket, unless others use it."""
+        if self._answer is answer:
+            self.abort()
+
+    def _expect(self) -> tuple[asyncio.Transport, Answer]:
+        transport = self._transport
+        if transport is None or self.closed:
+            raise ConnectionLostError("the connection was closed", received=False)
+        answer = self._answer = Answer(asyncio.get_running_loop(), self._wakes)
+        self._received = False
+        self._parser.expect()
+        return transport, answer
+
     async def _write_large(
         self,
         transport: asyncio.Transport,
         head: bytes,
         body: bytes,
-        answer: asyncio.Future[HttpResponse],
+        answer: Answer,
     ) -> None:
         self._sent = False
         transport.write(head)
@@ -152,12 +189,6 @@ class HttpConnection(asyncio.BufferedProtocol):
                 self._room = asyncio.get_running_loop().create_future()
                 await self._room
         self._sent = True
-
-    def _give_up(self, answer: asyncio.Future[HttpResponse]) -> None:
-        if self._answer is answer:
-            self.abort()
-        if answer.done() and not answer.cancelled():
-            answer.exception()  # seen, so that asyncio does not complain of it
 
     # --- for the response ------------------------------------------------------------------
 
@@ -182,7 +213,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         response, self._response = self._response, None
         self._close()
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(
+            self._answer.fail(
                 ConnectionLostError(
                     f"the connection ended before a response ({reason})", received=self._received
                 )
@@ -221,7 +252,11 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._hand_over(response)
             if error is None:
                 return
-        self._advance(error, len(data))
+        answer = self._answer
+        if answer is None or answer.done():
+            self._advance(error, len(data))
+        else:
+            self._take_head(error, len(data))
 
     def pause_writing(self) -> None:
         """The socket takes no more for now."""
@@ -241,6 +276,19 @@ class HttpConnection(asyncio.BufferedProtocol):
             self.lose(str(exc) if exc is not None else "the server closed it")
 
     # --- inside ----------------------------------------------------------------------------
+
+    def _take_head(self, error: Exception | None, fed_bytes: int) -> None:
+        """Whoever waits for the response goes on with it before this returns."""
+        wakes = self._wakes
+        wakes.held = True
+        try:
+            self._advance(error, fed_bytes)
+        finally:
+            wakes.releasing = True
+            try:
+                wakes.release()
+            finally:
+                wakes.releasing = False
 
     def _advance(self, error: Exception | None, fed_bytes: int) -> None:
         """Everything that is rarer than a read of body bytes."""
@@ -270,9 +318,11 @@ class HttpConnection(asyncio.BufferedProtocol):
         if answer is None or answer.done():
             return None
         inflater = Inflater(parser.coding) if parser.coding else None
-        response = HttpResponse(parser.status, parser.headers, self, inflater, self._peer)
+        response = HttpResponse(
+            parser.status, parser.headers, self, inflater, self._peer, self._wakes
+        )
         self._response = response
-        answer.set_result(response)
+        answer.resolve(response)
         if response.status >= 300:
             self._wake_writer()
         return response
@@ -304,7 +354,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         response, self._response = self._response, None
         self._close()
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(failure)
+            self._answer.fail(failure)
         elif response is not None:
             error = MalformedStreamError(
                 f"{self._peer}: the response breaks HTTP/1.1 ({failure}); what had arrived is in"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from tokenline.errors import MalformedStreamError, StreamCutError, StreamError, UsageError
+from tokenline.wake import Wakes
 
 from .inflate import PIECE_BYTES, Inflater
 
@@ -50,6 +51,7 @@ class HttpResponse:
         headers: names in lower case; several of one name joined by `, `.
         sink: for the carrier: where body bytes go. False asks it to stop reading.
         paused: for the carrier: set when `sink` said False.
+        wakes: see `tokenline.source.PushStream`.
     """
 
     __slots__ = (
@@ -70,6 +72,7 @@ class HttpResponse:
         "paused",
         "sink",
         "status",
+        "wakes",
     )
 
     def __init__(
@@ -79,8 +82,10 @@ class HttpResponse:
         carrier: Carrier,
         inflater: Inflater | None,
         peer: str,
+        wakes: Wakes | None = None,
     ) -> None:
         self.status = status
+        self.wakes = wakes
         self.headers = headers
         self.paused = False
         self.sink: OnData = self._keep if inflater is None else self._inflate

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenline.errors import MalformedStreamError, StreamCutError, StreamError, UsageError
+from tokenline.wake import Waiter, Wakes
 from tokenline_stages.http.connection import ConnectionLostError
 from tokenline_stages.http.inflate import PIECE_BYTES
 from tokenline_stages.http.response import READ_AHEAD_BYTES
@@ -381,6 +382,36 @@ async def test_the_next_exchange_may_begin_before_the_last_one_woke(cancelled: b
         second.send(None)
     assert await read_all(done.value.value) == b"two"
     assert (bench.freed, bench.gone) == (2, 0)
+
+
+async def test_whoever_waits_for_the_head_goes_on_inside_the_read_callback() -> None:
+    """With what came beside it; and so do readers of what is pushed at once."""
+    bench = Bench()
+    seen: list[object] = []
+    run_wakes = Wakes()
+    reader = Waiter(asyncio.get_running_loop(), run_wakes)
+
+    async def read() -> None:
+        await reader
+        seen.append("reader")
+
+    async def open_stream() -> None:
+        response = await bench.connection.exchange(b"HEAD", b"")
+        assert isinstance(response.wakes, Wakes)
+        run_wakes.held = True
+        reader.set()
+        run_wakes.pass_to(response.wakes)
+        seen.append(await response.read())
+
+    def receive() -> None:
+        bench.connection.data_received(CHUNKED + in_chunks(b"one", end=b""))
+        seen.append("callback over")
+
+    tasks = [asyncio.ensure_future(read()), asyncio.ensure_future(open_stream())]
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(receive)
+    await asyncio.gather(*tasks)
+    assert seen == [b"one", "reader", "callback over"]
 
 
 # --- pressure ------------------------------------------------------------------------------
