@@ -66,6 +66,7 @@ from tokenline_stages.providers.openai_chat import chunk as chunk_module
 from tokenline_stages.providers.openai_chat.arguments_scan import ArgumentsScan
 from tokenline_stages.providers.openai_chat.finish_reasons import FINISH_REASONS, read_reason
 from tokenline_stages.providers.openai_chat.usage import UsageLedger
+from tokenline_stages.providers.openai_chat.wire import PlainFirst
 from tokenline_stages.wire.items import Comment, Done, Unknown
 
 DATA = Path(__file__).parents[2] / "data" / "openai_chat"
@@ -820,6 +821,53 @@ def test_odd_values_never_break_it(found: list[Any], inline: bool) -> None:
     )
     result = fold(events)
     assert Result.model_validate_json(result.model_dump_json()) == result
+
+
+@pytest.mark.parametrize(
+    ("plain", "whole"),
+    [
+        (chunk_module.PlainChunk, chunk_module.ChatChunk),
+        (chunk_module.PlainChoice, chunk_module.Choice),
+        (chunk_module.PlainDelta, chunk_module.Delta),
+    ],
+)
+def test_plain_structs_have_every_field(plain: Any, whole: Any) -> None:
+    """Else a chunk with that field would pass for one of nothing but text."""
+    assert set(plain.__struct_fields__) == set(whole.__struct_fields__)
+
+
+plain_deltas = st.fixed_dictionaries({"content": st.text(max_size=3)}, optional={"role": values})
+plain_choices = st.fixed_dictionaries(
+    {"delta": plain_deltas | deltas},
+    optional={"index": st.sampled_from([0, 1]), "finish_reason": st.none(), "text": values},
+)
+plain_chunks = st.fixed_dictionaries(
+    {"choices": st.lists(plain_choices, max_size=2)},
+    optional={"usage": st.none(), "id": values, "model": st.just("m"), "new": values},
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(plain_chunks | odd_chunks, max_size=8), st.booleans())
+def test_trying_the_plain_form_first_changes_no_event(found: list[Any], inline: bool) -> None:
+    quirks = INLINE if inline else None
+    events = [json.dumps(value).encode() for value in found]
+    first = PlainFirst()
+    tried = [[first.decode("", data)] for data in events]
+    whole = [[decode("", data)] for data in events]
+    results = [run(items, quirks, limits=Limits(max_parts=20)) for items in (tried, whole)]
+    assert results[0][0] == results[1][0]
+    assert repr(results[0][1]) == repr(results[1][1])
+
+
+def test_plain_chunks_are_decoded_as_such_and_others_tried_ever_more_seldom() -> None:
+    text = b'{"choices":[{"index":0,"delta":{"content":"a"}}]}'
+    other = b'{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[]}}]}'
+    first = PlainFirst()
+    assert type(first.decode("", text)) is chunk_module.PlainChunk
+    assert type(first.decode("", other)) is chunk_module.ChatChunk
+    kinds = [type(first.decode("", text)) for _ in range(3)]
+    assert kinds == [chunk_module.ChatChunk, chunk_module.PlainChunk, chunk_module.PlainChunk]
 
 
 def test_what_comes_before_any_choice_follows_the_start() -> None:

@@ -31,10 +31,10 @@ from .think_tags import ThinkTags
 from .tool_calls import ToolCalls
 from .tool_names import DeclaredNames
 
-FastWay = tuple[int | None, int, type[TextDelta] | type[ReasoningDelta] | None, ToolCalls | None]
+FastWay = tuple[int, int, type[TextDelta] | type[ReasoningDelta] | None, ToolCalls | None]
 """Number of the choice, its open part, that part's event, or its tool calls if none is open."""
 
-NO_FAST_WAY: FastWay = (None, -1, None, None)
+NO_FAST_WAY: FastWay = (-1, -1, None, None)
 
 _NOTHING = frozenset({b"", b"null", b"[]", b"{}", b'""'})
 _AUDIO = "audio"

@@ -132,6 +132,63 @@ class ChatChunk(Struct, frozen=True, gc=False):
     """OpenAI."""
 
 
+class PlainDelta(Struct, frozen=True, gc=False):
+    """Text, and nothing else that a `Delta` may hold."""
+
+    content: str
+    tool_calls: None = None
+    reasoning_content: None = None
+    reasoning: None = None
+    reasoning_text: None = None
+    refusal: None = None
+    reasoning_details: None = None
+    annotations: None = None
+    function_call: None = None
+    audio: None = None
+    images: None = None
+    executed_tools: None = None
+    extra_content: None = None
+
+
+class PlainChoice(Struct, frozen=True, gc=False):
+    """A choice that goes on with text."""
+
+    delta: PlainDelta
+    index: int = 0
+    finish_reason: None = None
+    logprobs: None = None
+    message: None = None
+    usage: None = None
+    error: None = None
+    stop_reason: None = None
+    text: None = None
+
+
+class PlainChunk(Struct, frozen=True, gc=False):
+    """A chunk of one choice with nothing but text: nearly every one.
+
+    It has all fields of `ChatChunk` and of what is in it. So what decodes as this says nothing
+    that is not here, and nobody need look at each field again.
+    """
+
+    choices: tuple[PlainChoice]
+    id: str | None = None
+    model: str | None = None
+    usage: None = None
+    error: None = None
+    x_groq: None = None
+    citations: None = None
+    search_results: None = None
+    moderation: None = None
+
+    def widen(self) -> ChatChunk:
+        """The same in the form that every chunk has."""
+        choice = self.choices[0]
+        return ChatChunk(
+            self.id, self.model, [Choice(choice.index, Delta(content=choice.delta.content))]
+        )
+
+
 class WatchedChunk(ChatChunk, frozen=True, gc=False):
     """A chunk with fields that nothing here knows."""
 

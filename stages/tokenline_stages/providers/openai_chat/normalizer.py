@@ -29,13 +29,13 @@ from typing import Any, NoReturn
 from msgspec.json import encode
 
 from tokenline.errors import EmptyResponseError, LimitExceededError, StreamCutError
-from tokenline.events import Event, ReasoningDelta
+from tokenline.events import Event, ReasoningDelta, TextDelta
 from tokenline.stage import StepContext
 from tokenline_stages.emission import Emission
 from tokenline_stages.wire.items import Comment, Done, Unknown
 
 from .choice import NO_FAST_WAY, ChoiceNormalizer, FastWay
-from .chunk import ChatChunk, Choice, ErrorChunk, WatchedChunk
+from .chunk import ChatChunk, Choice, Delta, ErrorChunk, PlainChunk, WatchedChunk
 from .failures import read_failure, typed_error
 from .lenient import write
 from .quirks import Quirks
@@ -103,50 +103,28 @@ class ChatNormalizer:
         index, part, event, calls = self._fast_way
         seq = emission.seq
         for item in items:
-            if type(item) is ChatChunk:
-                choices = item.choices
-                if choices is not None and len(choices) == 1:
-                    choice = choices[0]
-                    delta = choice.delta
-                    # Nothing but text, reasoning or arguments: nearly every chunk.
-                    if (
-                        (number := choice.index) == index
-                        and delta is not None
-                        and choice.finish_reason is None
-                        and delta.reasoning_details is None
-                        and item.usage is None
-                        and choice.logprobs is None
-                        and not delta.refusal
-                        and delta.annotations is None
-                        and delta.extra_content is None
-                        and delta.function_call is None
-                        and delta.audio is None
-                        and delta.images is None
-                        and delta.executed_tools is None
-                        and choice.usage is None
-                        and choice.error is None
-                        and item.citations is None
-                        and item.search_results is None
-                        and item.x_groq is None
-                        and item.moderation is None
-                    ):
-                        text: object = delta.content
-                        other: object = (
-                            delta.reasoning_content or delta.reasoning or delta.reasoning_text
-                        )
-                        if delta.tool_calls:
-                            if calls is not None and not text and not other:
-                                emission.seq = seq
-                                calls.take(delta.tool_calls)
-                                seq = emission.seq
-                                continue
-                        else:
-                            if event is ReasoningDelta:
-                                text, other = other, text
-                            if text and not other and event is not None and type(text) is str:
-                                append(event(seq, recv_ns, message_id, part, text, number))
-                                seq += 1
-                                continue
+            if type(item) is PlainChunk:
+                choice = item.choices[0]
+                if event is TextDelta and choice.index == index and choice.delta.content:
+                    append(TextDelta(seq, recv_ns, message_id, part, choice.delta.content, index))
+                    seq += 1
+                    continue
+            elif type(item) is ChatChunk and (delta := _only_grows(item, index)) is not None:
+                text: object = delta.content
+                other: object = delta.reasoning_content or delta.reasoning or delta.reasoning_text
+                if delta.tool_calls:
+                    if calls is not None and not text and not other:
+                        emission.seq = seq
+                        calls.take(delta.tool_calls)
+                        seq = emission.seq
+                        continue
+                else:
+                    if event is ReasoningDelta:
+                        text, other = other, text
+                    if text and not other and event is not None and type(text) is str:
+                        append(event(seq, recv_ns, message_id, part, text, index))
+                        seq += 1
+                        continue
             emission.seq = seq
             self._take(item)
             index, part, event, calls = self._fast_way
@@ -171,7 +149,9 @@ class ChatNormalizer:
     def _take(self, item: ChatWire) -> None:
         if self._ended:
             return
-        if isinstance(item, ChatChunk):
+        if isinstance(item, PlainChunk):
+            self._take_chunk(item.widen())
+        elif isinstance(item, ChatChunk):
             self._take_chunk(item)
             if isinstance(item, WatchedChunk):
                 for field in item.unknown:
@@ -181,8 +161,6 @@ class ChatNormalizer:
         elif isinstance(item, Comment):
             self._emission.ping()
         elif isinstance(item, ErrorChunk):
-            if item.chunk is not None:
-                self._take_chunk(item.chunk)
             self._fail(item)
         elif isinstance(item, Unknown):
             self._emission.skip(item.type, item.data)
@@ -292,8 +270,42 @@ class ChatNormalizer:
             self._first().add_block(type_, data)
 
     def _fail(self, failure: ErrorChunk) -> NoReturn:
+        if failure.chunk is not None:
+            self._take_chunk(failure.chunk)
         self._break_off()
         raise typed_error(failure, self._provider)
+
+
+def _only_grows(chunk: ChatChunk, index: int) -> Delta | None:
+    """What is new in choice `index`, if the chunk has but text, reasoning or tools' arguments."""
+    choices = chunk.choices
+    if choices is None or len(choices) != 1:
+        return None
+    choice = choices[0]
+    delta = choice.delta
+    if (
+        choice.index == index
+        and delta is not None
+        and choice.finish_reason is None
+        and delta.reasoning_details is None
+        and chunk.usage is None
+        and choice.logprobs is None
+        and not delta.refusal
+        and delta.annotations is None
+        and delta.extra_content is None
+        and delta.function_call is None
+        and delta.audio is None
+        and delta.images is None
+        and delta.executed_tools is None
+        and choice.usage is None
+        and choice.error is None
+        and chunk.citations is None
+        and chunk.search_results is None
+        and chunk.x_groq is None
+        and chunk.moderation is None
+    ):
+        return delta
+    return None
 
 
 def _groq_usage(groq: dict[str, Any]) -> dict[str, Any] | None:

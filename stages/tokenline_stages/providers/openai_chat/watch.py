@@ -12,7 +12,7 @@ from tokenline_stages.wire.items import Unknown
 from . import lenient
 from .chunk import ChatChunk, WatchedChunk
 from .fields import CHOICE_FIELDS, CHUNK_FIELDS, DELTA_FIELDS
-from .wire import ChatWire, decode
+from .wire import ChatWire, PlainFirst, decode
 
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
@@ -41,7 +41,7 @@ def decode_watched(name: str, data: bytes) -> ChatWire:
 
 def decoder_of(context: StepContext) -> Callable[[str, bytes], ChatWire]:
     """The decoder for a run: one that looks for unknown fields only if somebody hears of them."""
-    return decode_watched if context.strict or context.pass_unknown else decode
+    return decode_watched if context.strict or context.pass_unknown else PlainFirst().decode
 
 
 def _unknown_fields(chunk: dict[str, Any]) -> Iterator[Unknown]:
