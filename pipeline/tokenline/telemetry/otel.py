@@ -12,12 +12,13 @@ import logging
 from opentelemetry import metrics, trace
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import Tracer, TracerProvider
+from opentelemetry.trace import TracerProvider
 
 from tokenline.record import RunInfo
 
 from . import attributes as names
 from .deadline import Countdown
+from .finished_span import FinishedSpans
 from .hook import NoRunSpan, RunSpan
 from .metrics import Instruments, instruments_of
 from .options import TelemetryOptions
@@ -55,8 +56,8 @@ class OTelTelemetry:
         self._reporting = Reporting(options or TelemetryOptions(), logger_provider)
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
-        self._tracer_from: TracerProvider | None = None
-        self._tracer: Tracer | None = None
+        self._spans_from: TracerProvider | None = None
+        self._spans: FinishedSpans | None = None
         self._instruments_from: MeterProvider | None = None
         self._instruments: Instruments | None = None
         self._outlets: list[Outlet] = []
@@ -74,10 +75,10 @@ class OTelTelemetry:
     def start(self, info: RunInfo) -> RunSpan:
         """Begin a run: its span is a child of the span that is current here. Never raises."""
         try:
-            tracer, instruments = self._find_tracer(), self._find_instruments()
-            if tracer is None and instruments is None:
+            spans, instruments = self._find_spans(), self._find_instruments()
+            if spans is None and instruments is None:
                 return _NO_SPAN
-            return OTelRunSpan(self._reporting, info, tracer, instruments)
+            return OTelRunSpan(self._reporting, info, spans, instruments)
         except Exception:
             # A sampler or span processor of the user's: the run goes on without telemetry.
             _logger.warning("telemetry of a run could not be started", exc_info=True)
@@ -103,16 +104,16 @@ class OTelTelemetry:
         made = self._reporting.emitter.close(countdown.left_s)
         return flush_all(self._current_outlets(), countdown.left_s) and made
 
-    def _find_tracer(self) -> Tracer | None:
+    def _find_spans(self) -> FinishedSpans | None:
         provider = self._tracer_provider
         if provider is None:
             provider = trace.get_tracer_provider()
-        if provider is not self._tracer_from:
+        if provider is not self._spans_from:
             schema_url = self._reporting.semconv.schema_url
             tracer = provider.get_tracer(names.SCOPE, version(), schema_url)
-            self._tracer = tracer if is_real(tracer) else None
-            self._tracer_from = provider
-        return self._tracer
+            self._spans = FinishedSpans(tracer) if is_real(tracer) else None
+            self._spans_from = provider
+        return self._spans
 
     def _find_instruments(self) -> Instruments | None:
         if not self._reporting.options.metrics:
@@ -129,7 +130,7 @@ class OTelTelemetry:
 
     def _current_outlets(self) -> list[Outlet]:
         logs = self._reporting.events.provider if self._reporting.content.as_events else None
-        for provider in (self._tracer_from, self._instruments_from, logs):
+        for provider in (self._spans_from, self._instruments_from, logs):
             known = any(outlet.provider is provider for outlet in self._outlets)
             if provider is not None and is_real(provider) and not known:
                 self._outlets.append(Outlet(provider))

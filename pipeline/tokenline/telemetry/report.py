@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from opentelemetry.context import Context
 
@@ -19,6 +20,9 @@ from tokenline.record import (
 from . import attributes as names
 from .request_span import answering_provider, error_type, times_to
 from .valid import Attributes, AttributeValue, valid_attributes, valid_text
+
+_MOST_KINDS = 256
+"""Of how many kinds of requests (provider, models, server) the attributes are kept ready."""
 
 
 @dataclass(slots=True)
@@ -77,14 +81,11 @@ def report_of(record: RunRecord, context: Context | None) -> Report:
     """The report of a finished run."""
     timings = record.timings
     failed_stage, limit = (getattr(record.error, name, None) for name in ("stage", "limit"))
-    own_attributes = {names.PROVIDER_NAME: valid_text(answering_provider(record))}
-    if record.info.model is not None:
-        own_attributes[names.REQUEST_MODEL] = valid_text(record.info.model)
     return Report(
         context=context,
         wall_offset_ns=record.info.wall_ns(0),
         attributes=metric_attributes(record),
-        own_attributes=own_attributes,
+        own_attributes=_own_attributes(answering_provider(record), record.info.model),
         duration_s=(timings.ended_ns - timings.started_ns) / 1e9,
         outcome=record.outcome,
         error_type=error_type(record),
@@ -100,19 +101,46 @@ def report_of(record: RunRecord, context: Context | None) -> Report:
     )
 
 
-def metric_attributes(record: RunRecord) -> Attributes:
+def metric_attributes(record: RunRecord) -> Mapping[str, AttributeValue]:
     """Attributes of the convention's metrics; never ids of conversations or users."""
     info = record.info
-    found: Attributes = {
-        names.OPERATION_NAME: info.operation,
-        names.PROVIDER_NAME: answering_provider(record),
-    }
-    if info.model is not None:
-        found[names.REQUEST_MODEL] = info.model
-    if record.response_model is not None:
-        found[names.RESPONSE_MODEL] = record.response_model
-    if info.server_address is not None and found[names.PROVIDER_NAME] == info.provider:
-        found[names.SERVER_ADDRESS] = info.server_address
-        if info.server_port is not None:
-            found[names.SERVER_PORT] = info.server_port
+    provider = answering_provider(record)
+    asked = provider == info.provider
+    answered = record.response_model
+    return _genai_attributes(
+        info.operation,
+        provider,
+        info.model,
+        answered if isinstance(answered, str) else None,
+        info.server_address if asked else None,
+        info.server_port if asked else None,
+    )
+
+
+@lru_cache(_MOST_KINDS)
+def _genai_attributes(
+    operation: str,
+    provider: str,
+    model: str | None,
+    response_model: str | None,
+    address: str | None,
+    port: int | None,
+) -> Mapping[str, AttributeValue]:
+    found: Attributes = {names.OPERATION_NAME: operation, names.PROVIDER_NAME: provider}
+    if model is not None:
+        found[names.REQUEST_MODEL] = model
+    if response_model is not None:
+        found[names.RESPONSE_MODEL] = response_model
+    if address is not None:
+        found[names.SERVER_ADDRESS] = address
+        if port is not None:
+            found[names.SERVER_PORT] = port
     return valid_attributes(found)
+
+
+@lru_cache(_MOST_KINDS)
+def _own_attributes(provider: str, model: str | None) -> Mapping[str, str]:
+    found = {names.PROVIDER_NAME: valid_text(provider)}
+    if model is not None:
+        found[names.REQUEST_MODEL] = valid_text(model)
+    return found

@@ -6,12 +6,12 @@ from contextvars import Context
 from itertools import chain
 
 from opentelemetry import context as otel_context
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
+from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 
-from tokenline.record import AttemptRecord, Outcome, RunInfo, RunRecord, StageRecord
+from tokenline.record import Outcome, RunInfo, RunRecord
 
-from . import attributes as names
 from .content_capture import Captured
+from .finished_span import FinishedSpans
 from .metrics import Instruments, LiveStream
 from .report import Report, report_of
 from .reporting import Reporting
@@ -23,8 +23,7 @@ from .request_span import (
     start_attributes,
     status_description,
 )
-from .stage_span import attempt_attributes, flat_stage_attributes, stage_attributes
-from .valid import valid_text
+from .stage_span import attempt_spans, flat_stage_attributes, stage_span
 
 _logger = logging.getLogger(__name__)
 
@@ -44,8 +43,8 @@ class OTelRunSpan:
         "_instruments",
         "_reporting",
         "_root",
+        "_spans",
         "_stream",
-        "_tracer",
         "task_context",
     )
 
@@ -53,19 +52,19 @@ class OTelRunSpan:
         self,
         reporting: Reporting,
         info: RunInfo,
-        tracer: Tracer | None,
+        spans: FinishedSpans | None,
         instruments: Instruments | None,
     ) -> None:
         self._reporting = reporting
-        self._tracer = tracer
+        self._spans = spans
         self._instruments = instruments
         self._ended = False
         self._root: Span | None = None
         self._stream: LiveStream | None = None
         self._context: otel_context.Context | None = None
         self.task_context: Context | None = None
-        if tracer is not None:
-            self._root = tracer.start_span(
+        if spans is not None:
+            self._root = spans.tracer.start_span(
                 span_name(info),
                 kind=SpanKind.CLIENT,
                 attributes=start_attributes(info),
@@ -168,44 +167,20 @@ class OTelRunSpan:
 
     def _report(self, record: RunRecord, stage_spans: bool) -> Iterator[None]:
         report = report_of(record, self._context)
-        stages = self._stage_spans(report) if stage_spans else iter(())
+        stages = self._child_spans(report) if stage_spans else iter(())
         if self._instruments is None:
             return stages
         with_stages = self._reporting.options.stage_metrics
         return chain(stages, self._instruments.record(report, with_stages))
 
-    def _stage_spans(self, report: Report) -> Iterator[None]:
-        for number, attempt in enumerate(report.attempts, 1):
-            self._attempt_span(number, attempt, report)
+    def _child_spans(self, report: Report) -> Iterator[None]:
+        spans, parent = self._spans, report.context
+        if spans is None or parent is None:
+            return
+        aliases = self._reporting.options.aliases
+        for attempt in attempt_spans(report, aliases):
+            spans.make(attempt, parent)
             yield
         for stage in report.stages:
-            self._stage_span(stage, report)
+            spans.make(stage_span(stage, report, aliases), parent)
             yield
-
-    def _attempt_span(self, number: int, attempt: AttemptRecord, report: Report) -> None:
-        if self._tracer is None or attempt.request_ns is None:
-            return
-        span = self._tracer.start_span(
-            f"{names.ATTEMPT_SPAN_PREFIX}{number}",
-            context=report.context,
-            attributes=attempt_attributes(attempt, self._reporting.options.aliases),
-            start_time=report.wall_offset_ns + attempt.request_ns,
-        )
-        if attempt.error is not None:
-            span.set_attribute(names.ERROR_TYPE, attempt.error)
-            span.set_status(StatusCode.ERROR)
-        span.end(report.wall_offset_ns + max(attempt.ended_ns, attempt.request_ns))
-
-    def _stage_span(self, stage: StageRecord, report: Report) -> None:
-        if self._tracer is None:
-            return
-        span = self._tracer.start_span(
-            valid_text(names.STAGE_SPAN_PREFIX + stage.name),
-            context=report.context,
-            attributes=stage_attributes(stage, self._reporting.options.aliases),
-            start_time=report.wall_offset_ns + stage.started_ns,
-        )
-        if stage.errors or stage.name == report.failed_stage:
-            span.set_attribute(names.ERROR_TYPE, report.error_type or names.ERROR_TYPE_OTHER)
-            span.set_status(StatusCode.ERROR)
-        span.end(report.wall_offset_ns + max(stage.ended_ns, stage.started_ns))

@@ -1,11 +1,13 @@
-"""From a stage record to the attributes of its span; plain data, no OpenTelemetry objects."""
+"""From the records of stages and attempts to their spans; plain data, no OpenTelemetry objects."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from tokenline.record import AttemptRecord, StageRecord
 
 from . import attributes as names
 from .options import Alias
+from .report import Report
 from .valid import Attributes, valid_attributes, valid_text
 
 _MAX_ATTRIBUTES = 128
@@ -14,14 +16,47 @@ _FIGURES_A_STAGE = 6
 _NS = 1e9
 
 
-def stage_attributes(stage: StageRecord, aliases: Collection[Alias]) -> Attributes:
-    """Attributes of a stage's span. No `gen_ai.*`: back-ends would count it as another request.
+@dataclass(slots=True)
+class FinishedSpan:
+    """A span that is over when it is made.
+
+    Attributes:
+        name: its name.
+        attributes: such as exporters can write, see `valid_attributes`; the span keeps them.
+        start_ns: wall-clock time of its start, ns since the epoch.
+        end_ns: that of its end.
+        failed: its status is error.
+    """
+
+    name: str
+    attributes: Attributes
+    start_ns: int
+    end_ns: int
+    failed: bool
+
+
+def stage_span(stage: StageRecord, report: Report, aliases: Collection[Alias]) -> FinishedSpan:
+    """The span of one stage."""
+    name = valid_text(stage.name)
+    found = _stage_attributes(stage, name)
+    if "phoenix" in aliases:
+        found[names.OPENINFERENCE_SPAN_KIND] = names.OPENINFERENCE_KIND_CHAIN
+    failed = stage.errors > 0 or stage.name == report.failed_stage
+    if failed:
+        found[names.ERROR_TYPE] = report.error_type or names.ERROR_TYPE_OTHER
+    start_ns = report.wall_offset_ns + stage.started_ns
+    end_ns = report.wall_offset_ns + max(stage.ended_ns, stage.started_ns)
+    return FinishedSpan(names.STAGE_SPAN_PREFIX + name, found, start_ns, end_ns, failed)
+
+
+def _stage_attributes(stage: StageRecord, name: str) -> Attributes:
+    """No `gen_ai.*`: back-ends would count it as another request.
 
     Each attribute costs 2 us to set and to encode, so counters of 0 are left out, and the queue's
     bounds where nothing went through the queue.
     """
     found: Attributes = {
-        names.STAGE_NAME: stage.name,
+        names.STAGE_NAME: name,
         names.STAGE_KIND: stage.kind.value,
         names.STAGE_INDEX: stage.index,
         names.STAGE_ITEMS_IN: stage.items_in,
@@ -35,13 +70,12 @@ def stage_attributes(stage: StageRecord, aliases: Collection[Alias]) -> Attribut
     }
     if stage.first_item_ns is not None:
         found[names.STAGE_LATENCY_FIRST_ITEM] = stage.first_item_ns / _NS
-    for name, count in (
-        (names.STAGE_BYTES, stage.bytes),
-        (names.STAGE_DROPPED, stage.dropped_items),
-        (names.STAGE_ERRORS, stage.errors),
-    ):
-        if count:
-            found[name] = count
+    if stage.bytes:
+        found[names.STAGE_BYTES] = stage.bytes
+    if stage.dropped_items:
+        found[names.STAGE_DROPPED] = stage.dropped_items
+    if stage.errors:
+        found[names.STAGE_ERRORS] = stage.errors
     if stage.capacity_items:
         found[names.STAGE_QUEUE_HIGH_WATER] = stage.high_water_items
     if stage.queued_batches:
@@ -49,13 +83,23 @@ def stage_attributes(stage: StageRecord, aliases: Collection[Alias]) -> Attribut
         found[names.STAGE_QUEUE_CAPACITY] = stage.capacity_items
         found[names.STAGE_QUEUE_CAPACITY_BYTES] = stage.capacity_bytes
         found[names.STAGE_QUEUE_HIGH_WATER_BYTES] = stage.high_water_bytes
-    if "phoenix" in aliases:
-        found[names.OPENINFERENCE_SPAN_KIND] = names.OPENINFERENCE_KIND_CHAIN
-    return valid_attributes(found)
+    return found
 
 
-def attempt_attributes(attempt: AttemptRecord, aliases: Collection[Alias]) -> Attributes:
-    """Attributes of the span of one attempt; made where a run has more than one."""
+def attempt_spans(report: Report, aliases: Collection[Alias]) -> Iterator[FinishedSpan]:
+    """The spans of the attempts that issued a request, where a run has more than one."""
+    for number, attempt in enumerate(report.attempts, 1):
+        if attempt.request_ns is not None:
+            yield FinishedSpan(
+                f"{names.ATTEMPT_SPAN_PREFIX}{number}",
+                _attempt_attributes(attempt, aliases),
+                report.wall_offset_ns + attempt.request_ns,
+                report.wall_offset_ns + max(attempt.ended_ns, attempt.request_ns),
+                attempt.error is not None,
+            )
+
+
+def _attempt_attributes(attempt: AttemptRecord, aliases: Collection[Alias]) -> Attributes:
     found: Attributes = {
         names.ATTEMPT_ROUTE: attempt.route,
         names.ATTEMPT_PROVIDER: attempt.provider,
@@ -64,6 +108,8 @@ def attempt_attributes(attempt: AttemptRecord, aliases: Collection[Alias]) -> At
     }
     if "phoenix" in aliases:
         found[names.OPENINFERENCE_SPAN_KIND] = names.OPENINFERENCE_KIND_CHAIN
+    if attempt.error is not None:
+        found[names.ERROR_TYPE] = attempt.error
     return valid_attributes(found)
 
 

@@ -9,6 +9,7 @@ AttributeValue: TypeAlias = str | bool | int | float | Sequence[str]
 Attributes: TypeAlias = dict[str, AttributeValue]
 
 _INT_BITS = 63
+_LAST_INT = (1 << _INT_BITS) - 1
 
 
 def valid_text(text: str) -> str:
@@ -16,8 +17,28 @@ def valid_text(text: str) -> str:
     return pair_surrogates(text)
 
 
-def valid_attributes(found: Mapping[str, AttributeValue]) -> Attributes:
-    """The attributes that can be written; integers past 64 bits are left out."""
+def valid_attributes(found: Attributes) -> Attributes:
+    """The attributes that can be written; integers past 64 bits are left out.
+
+    The dictionary itself, as nearly always, where all of it can be.
+    """
+    for name, value in found.items():
+        if not name.isascii() or not _is_plain(value):
+            return _cleaned(found)
+    return found
+
+
+def _is_plain(value: AttributeValue) -> bool:
+    if isinstance(value, float):
+        return True
+    if isinstance(value, str):
+        return value.isascii()
+    if isinstance(value, int):
+        return -_LAST_INT <= value <= _LAST_INT
+    return isinstance(value, tuple) and all(map(str.isascii, value))
+
+
+def _cleaned(found: Mapping[str, AttributeValue]) -> Attributes:
     return {
         valid_text(name): _valid(value)
         for name, value in found.items()
