@@ -15,6 +15,8 @@ from .valid import Attributes, valid_attributes, valid_text
 
 _MAX_TAGS = 32
 _MAX_STATUS_CHARS = 512
+_LEAST_STREAM_NS = 10_000_000
+"""Content that comes in less is a burst: a rate over it would run to millions of tokens."""
 _NS = 1e9
 _OURS = ("tokenline.", "gen_ai.client.", "gen_ai.response.", "gen_ai.usage.")
 _REPORTED = frozenset(
@@ -183,13 +185,14 @@ def output_tokens_per_second(record: RunRecord) -> float | None:
     """Speed of the stream: (output tokens - 1) / (last content - first content).
 
     Reasoning tokens count only if reasoning was streamed: hidden reasoning is over before the
-    first content comes. None if the provider reported no count or all content came in one read.
+    first content comes. None if the provider reported no count, or if all content came within
+    10 ms: in one read or a few, which tells the speed of a buffer on the way, not the model's.
     """
     usage, timings = record.usage, record.timings
     if usage is None or record.usage_estimated or usage.output_tokens is None:
         return None
     first, last = timings.first_token_ns, timings.last_token_ns
-    if first is None or last is None or last <= first:
+    if first is None or last is None or last - first < _LEAST_STREAM_NS:
         return None
     tokens = usage.output_tokens
     if first == timings.first_answer_ns:

@@ -193,6 +193,12 @@ def test_request_parameters_of_the_wrong_type_are_left_out(memory: MemoryFactory
         pytest.param(
             {"timings": replace(TIMINGS, last_token_ns=at(510))}, None, id="one read brought all"
         ),
+        pytest.param(
+            {"timings": replace(TIMINGS, last_token_ns=at(519))}, None, id="a few reads did at once"
+        ),
+        pytest.param(
+            {"timings": replace(TIMINGS, last_token_ns=at(520))}, 5000.0, id="a very fast model"
+        ),
         pytest.param({"usage": Usage(output_tokens=1)}, None, id="one token has no speed"),
         pytest.param({"usage": None}, None, id="no usage"),
         pytest.param({"usage": Usage(input_tokens=3)}, None, id="no output count"),
