@@ -47,6 +47,7 @@ class Channel(Generic[T]):
     Attributes:
         closed: no more will be sent.
         broken: no more will be received.
+        queue: batches that wait and when each was sent; for its receiver to look at.
         taken_ns: when a batch was last received.
 
     Raises:
@@ -68,7 +69,6 @@ class Channel(Generic[T]):
         "_max_wait_ns",
         "_now",
         "_pending",
-        "_queue",
         "_queue_wait_ns",
         "_receiver",
         "_sender",
@@ -78,6 +78,7 @@ class Channel(Generic[T]):
         "broken",
         "capacity",
         "closed",
+        "queue",
         "taken_ns",
     )
 
@@ -102,7 +103,7 @@ class Channel(Generic[T]):
         self._conflate = conflate
         self._wakes = wakes
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._queue: deque[tuple[Batch[T], int]] = deque()
+        self.queue: deque[tuple[Batch[T], int]] = deque()
         self._items = 0
         self._bytes = 0
         self.closed = False
@@ -144,7 +145,7 @@ class Channel(Generic[T]):
         count = len(batch.items)
         items = self._items + count
         size_bytes = self._bytes + batch.size_bytes
-        queue = self._queue
+        queue = self.queue
         now_ns = self._now()
         if queue and (
             items > self._max_items
@@ -181,7 +182,7 @@ class Channel(Generic[T]):
         started_ns = self._now()
         self._pending = batch
         try:
-            while self._queue and not self._fits(batch):
+            while self.queue and not self._fits(batch):
                 self._sender = asyncio.get_running_loop().create_future()
                 await self._sender
                 if self.closed or self.broken:
@@ -227,11 +228,11 @@ class Channel(Generic[T]):
             EndOfChannel: closed and empty.
             BaseException: the error given to `close`, once everything before was received.
         """
-        if not self._queue:
+        if not self.queue:
             if self.closed or self.broken:
                 self._raise_end()
             return None
-        batch, sent_ns = self._queue.popleft()
+        batch, sent_ns = self.queue.popleft()
         self._items -= len(batch.items)
         self._bytes -= batch.size_bytes
         now_ns = self.taken_ns = self._now()
@@ -256,7 +257,7 @@ class Channel(Generic[T]):
 
     async def wait_readable(self) -> None:
         """Return when a batch waits or the channel has ended."""
-        if not (self._queue or self.closed or self.broken):
+        if not (self.queue or self.closed or self.broken):
             await self.readable()
 
     def readable(self) -> Waiter:
@@ -306,11 +307,11 @@ class Channel(Generic[T]):
 
     def _is_late(self) -> bool:
         """Whether the first batch has waited for too long."""
-        return bool(self._queue) and self._now() - self._queue[0][1] > self._max_wait_ns
+        return bool(self.queue) and self._now() - self.queue[0][1] > self._max_wait_ns
 
     def _put(self, batch: Batch[T]) -> None:
         count = len(batch.items)
-        self._queue.append((batch, self._now()))
+        self.queue.append((batch, self._now()))
         self._items += count
         self._bytes += batch.size_bytes
         self._sent_items += count
@@ -322,7 +323,7 @@ class Channel(Generic[T]):
         self._wake_receiver()
 
     def _has_drained(self) -> bool:
-        if not self._queue:
+        if not self.queue:
             return True
         low = self._items * 2 <= self._max_items and self._bytes * 2 <= self._max_bytes
         return low and (self._pending is None or self._fits(self._pending))
@@ -333,7 +334,7 @@ class Channel(Generic[T]):
             self._dropped_items += len(batch.items)
             return True
         if policy is Overflow.DROP_OLDEST:
-            while self._queue and not self._fits(batch):
+            while self.queue and not self._fits(batch):
                 self._drop_first()
             self._put(batch)
             return True
@@ -348,12 +349,12 @@ class Channel(Generic[T]):
         """Make one batch of what waits and `batch`; False if that makes no room."""
         if self._conflate is None:
             return False
-        joined = self._conflate([*(waiting for waiting, _ in self._queue), batch])
+        joined = self._conflate([*(waiting for waiting, _ in self.queue), batch])
         if len(joined.items) > self._max_items or joined.size_bytes > self._max_bytes:
             return False
-        _, sent_ns = self._queue[0]
-        self._queue.clear()
-        self._queue.append((joined, sent_ns))
+        _, sent_ns = self.queue[0]
+        self.queue.clear()
+        self.queue.append((joined, sent_ns))
         self._items = len(joined.items)
         self._bytes = joined.size_bytes
         self._sent_items += len(batch.items)
@@ -361,14 +362,14 @@ class Channel(Generic[T]):
         return True
 
     def _drop_first(self) -> None:
-        batch, _ = self._queue.popleft()
+        batch, _ = self.queue.popleft()
         self._items -= len(batch.items)
         self._bytes -= batch.size_bytes
         self._dropped_items += len(batch.items)
 
     def _drop_queue(self) -> None:
         self._dropped_items += self._items
-        self._queue.clear()
+        self.queue.clear()
         self._items = 0
         self._bytes = 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -121,6 +120,17 @@ class Reader:
 
     async def next_batch(self) -> AnyBatch:
         """What one read brought, as one batch; raises like `next_event`."""
+        while (batch := self.take()) is None:
+            await self.channel.readable()
+        return batch
+
+    def take(self) -> AnyBatch | None:
+        """What waits to be read, or None: then wait until the channel is `readable`.
+
+        Raises:
+            StopAsyncIteration: the response is complete.
+            StreamError: the run failed; everything before was handed out.
+        """
         stats = self.stats
         channel = self.channel
         if self._handed_ns:  # `_note_return`, spelled out
@@ -131,17 +141,18 @@ class Reader:
             if took_ns > stats.max_processing_ns:
                 stats.max_processing_ns = took_ns
             stats.ended_ns = now_ns
+        if not channel.queue and not (channel.closed or channel.broken):
+            return None
         try:
-            while (batch := channel.receive_nowait()) is None:
-                await channel.readable()
+            batch = channel.receive_nowait()
         except EndOfChannel:
             self._end()
             raise StopAsyncIteration from None
-        except (asyncio.CancelledError, UsageError):
-            raise
         except BaseException:
             self._end()
             raise
+        if batch is None:
+            return None
         handed_ns = self._handed_ns = stats.ended_ns = channel.taken_ns
         stats.batches += 1
         stats.bytes += batch.size_bytes

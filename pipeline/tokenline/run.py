@@ -15,6 +15,7 @@ import logging
 import uuid
 import weakref
 from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from .errors import RunCancelledError, StreamError, UsageError
@@ -118,12 +119,14 @@ class Run:
             waiting: Event = event
             return waiting
         try:
-            batch = await reader.next_batch()
+            while (batch := reader.take()) is None:  # `next_batch`, spelled out
+                await reader.channel.readable()
         except (StreamError, StopAsyncIteration) as error:
             await self._complete(error)
             raise
-        reader.events = iter(batch.items)
-        first: Event = next(reader.events)
+        first: Event = batch.items[0]
+        if len(batch.items) > 1:
+            reader.events = islice(batch.items, 1, None)
         return first
 
     async def next_batch(self) -> Batch[Event]:

@@ -18,24 +18,23 @@ class Wakes:
     """Waiters of one run that go on when what a read brought has been handed on.
 
     Attributes:
+        due: who goes on at the end of this read.
         held: a read is being handed on; nobody is woken before that is done.
         releasing: those who wait are being let go on, one after the other; for `pass_to`.
     """
 
-    __slots__ = ("_due", "held", "releasing")
+    __slots__ = ("due", "held", "releasing")
 
     def __init__(self) -> None:
         self.held = self.releasing = False
-        self._due: list[Waiter] = []
-
-    def add(self, waiter: Waiter) -> None:
-        """Wake it at the end of this read."""
-        self._due.append(waiter)
+        self.due: list[Waiter] = []
 
     def release(self) -> None:
         """The read is handed on: let those who wait for it go on, here and now."""
         self.held = False
-        due = self._due
+        due = self.due
+        if not due:
+            return
         try:
             while due:
                 due.pop(0).resume()
@@ -53,11 +52,11 @@ class Wakes:
         """
         self.held = False
         if other is not None and other.releasing:
-            other._due += self._due
+            other.due += self.due
         else:
-            for waiter in self._due:
+            for waiter in self.due:
                 waiter.resume_soon()
-        self._due.clear()
+        self.due.clear()
 
 
 class Waiter:
@@ -94,7 +93,8 @@ class Waiter:
         if not self._done:
             self._asyncio_future_blocking = True
             yield self
-        self.result()
+        if self._cancelled is not None:
+            raise self._cancelled
 
     def set(self) -> None:
         """What was waited for is there. Idempotent."""
@@ -102,13 +102,14 @@ class Waiter:
             return
         self._done = True
         if self._wakes is not None and self._wakes.held:
-            self._wakes.add(self)
+            self._wakes.due.append(self)
         else:
             self.resume_soon()
 
     def resume(self) -> None:
         """Let the task go on, before this returns if nothing is in its way."""
-        if self._wakeup is None or self._context is None or _loops_nest():
+        # With `nest_asyncio` a loop that the reader runs would call this read back.
+        if self._wakeup is None or self._context is None or hasattr(asyncio, "_nest_patched"):
             self.resume_soon()
             return
         try:
@@ -155,8 +156,3 @@ class Waiter:
         self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
         self.resume_soon()
         return True
-
-
-def _loops_nest() -> bool:
-    """Whether `nest_asyncio` is at work: a loop run by the reader would call this read back."""
-    return hasattr(asyncio, "_nest_patched")
