@@ -8,12 +8,9 @@ measures it.
 import statistics
 
 import pytest
-from benchmarks.clock_errors import (
-    PROVIDERS,
-    STAMPS,
-    compare,
-    compare_to_timings,
-)
+from benchmarks.clock_errors import PROVIDERS, compare
+from benchmarks.clock_table import STAMPS
+from benchmarks.server_clocks import compare_to_timings
 
 from tests.end_to_end.llamacpp import LlamaServer
 from tokenline_stages.simulator import Plan, SimulatorProcess
