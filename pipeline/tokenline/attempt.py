@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
-from .actor import Actor, ActorSetup, Inlet, name_stage, open_step
+from .actor import Actor, ActorSetup, Inlet, name_stage
 from .batch import AnyBatch, Batch
 from .commit import CommitGate
 from .errors import StreamError
+from .first_request import SentRequest
 from .fused import fuse
 from .meter import Meter
 from .pipeline import Pipeline, Route
 from .record import StageRecord
 from .source import ByteStream, PushStream, Request
-from .stage import RawChunk, StepContext
+from .stage import RawChunk
 from .stage_stats import ActorSpec, StageStats
 from .watchdog import Watchdog
 
@@ -89,11 +90,12 @@ class Attempt:
         plan: the pipeline.
         route: which way to take.
         request: what to send.
-        context: what the steps may know.
         setup: what the run's actors share.
         pass_on: where normalized events go.
         meter: the run's token clocks.
         gate: holds events until the first content, where another attempt may follow.
+        steps: those of the chain, in flow order.
+        sent: its request, where that is on its way already.
 
     Attributes:
         route: the way taken.
@@ -109,11 +111,12 @@ class Attempt:
         plan: Pipeline,
         route: Route,
         request: Request,
-        context: StepContext,
         setup: ActorSetup,
         pass_on: Inlet,
         meter: Meter,
-        gate: CommitGate | None = None,
+        gate: CommitGate | None,
+        steps: Sequence[Any],
+        sent: SentRequest | None = None,
     ) -> None:
         self.stamps = Stamps()
         self.stats = StageStats()
@@ -142,14 +145,18 @@ class Attempt:
         self._reading = False
         self._task: asyncio.Task[Any] | None = None
         self._end = ChainEnd(pass_on)
-        self._head = self._build_chain(context, setup, pass_on)
+        self._head = self._build_chain(steps, setup, pass_on)
+        self._sent = sent
+        if sent is not None:
+            self.stamps.request_ns = self.stats.started_ns = sent.request_ns
+            self._waiting_ns = sent.request_ns
 
-    def _build_chain(self, context: StepContext, setup: ActorSetup, pass_on: Inlet) -> Inlet:
+    def _build_chain(self, steps: Sequence[Any], setup: ActorSetup, pass_on: Inlet) -> Inlet:
         below: Inlet = self._end
         for index in range(len(self.route.chain), 0, -1):
             place = self.route.chain[index - 1]
             spec = ActorSpec(place.stage.name, place.kind, index, place.capacity)
-            actor = Actor(spec, setup, open_step(place.stage, context), [below], self._stage_failed)
+            actor = Actor(spec, setup, steps[index - 1], [below], self._stage_failed)
             self.actors.insert(0, actor)
             below = actor
         # Batches need not pass the end; it is told by the last actor, and only it hears.
@@ -225,7 +232,14 @@ class Attempt:
         """Drop everything at once."""
         for actor in self.actors:
             actor.abort()
+        self.take_back()
         self._end.close(None)
+
+    def take_back(self) -> None:
+        """If its request was sent and nobody waits for the response, close that socket."""
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            sent.opening.abort()
 
     # --- what the watchdog and the run look at ----------------------------------------------
 
@@ -280,10 +294,7 @@ class Attempt:
 
     async def _read_all(self) -> None:
         self._reading = True
-        await self._source.prepare()
-        request_ns = self._now()
-        self.stamps.request_ns = self.stats.started_ns = request_ns
-        stream = await self._open(request_ns)
+        stream = await self._open()
         try:
             if hasattr(stream, "attach"):  # a runtime check of the protocol costs 50 µs
                 await self._pump_pushed(cast(PushStream, stream))
@@ -293,9 +304,16 @@ class Attempt:
             self._reading = False
             await stream.aclose()
 
-    async def _open(self, request_ns: int) -> ByteStream:
-        self._waiting_ns = request_ns
-        stream = await self._source.open(self._request)
+    async def _open(self) -> ByteStream:
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            request_ns = sent.request_ns
+            stream = await sent.opening.stream()
+        else:
+            await self._source.prepare()
+            request_ns = self._waiting_ns = self._now()
+            self.stamps.request_ns = self.stats.started_ns = request_ns
+            stream = await self._source.open(self._request)
         headers_ns = self.stamps.headers_ns = self._now()
         self._waiting_ns = 0
         self._wait_ns += headers_ns - request_ns

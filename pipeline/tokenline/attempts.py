@@ -7,9 +7,9 @@ An attempt that fails before the commit point leaves no trace but in telemetry.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, nullcontext
-from typing import cast
+from typing import Any, cast
 
 from .actor import ActorSetup, Inlet
 from .attempt import Attempt, ByteBudget
@@ -23,6 +23,7 @@ from .errors import (
     TotalTimeoutError,
 )
 from .fan_out import FanOutActor
+from .first_request import SentRequest, open_chain
 from .limiter import Limiter
 from .meter import Meter
 from .patience import Backoff, Waits
@@ -49,6 +50,8 @@ class Attempts:
         pass_on: where events go: the fan-out.
         meter: the run's token clocks.
         snapshot: gives the result so far, to continue from.
+        steps: of the first attempt's chain.
+        sent: the first attempt's request, where that is on its way already.
 
     Attributes:
         current: the attempt that counts: the one that committed, else the last that was made.
@@ -67,6 +70,8 @@ class Attempts:
         pass_on: FanOutActor,
         meter: Meter,
         snapshot: Callable[[], Result | None],
+        steps: Sequence[Any],
+        sent: SentRequest | None,
     ) -> None:
         self._plan = plan
         self._setup = setup
@@ -90,7 +95,7 @@ class Attempts:
         self.retry_wait_ns = 0
         self.limiter_wait_ns = 0
         self.history: list[AttemptRecord] = []
-        self.current = self._open(self._routes[0])
+        self.current = self._open(self._routes[0], steps, sent)
 
     # --- from outside ----------------------------------------------------------------------
 
@@ -195,6 +200,7 @@ class Attempts:
     async def _send(self, attempt: Attempt) -> BaseException | None:
         """Make the request, unless the run was stopped or won while the attempt waited."""
         if self._stopped or (self.current is not attempt and self.current.committed):
+            attempt.take_back()
             return None
         self.current = attempt
         self.count += 1
@@ -253,16 +259,23 @@ class Attempts:
 
     # --- the commit point ------------------------------------------------------------------
 
-    def _open(self, route: Route) -> Attempt:
+    def _open(
+        self,
+        route: Route,
+        steps: Sequence[Any] | None = None,
+        sent: SentRequest | None = None,
+    ) -> Attempt:
         gate: CommitGate | None = None
         below = self._below
         if self._may_be_repeated:
             gate = CommitGate(self._below, lambda: self._commit(attempt))
             below = cast(Inlet, gate)  # pyright takes its attribute `push_nowait` for a method
-        request, context = self._resumption.request_for(route), self._resumption.context
+        request = self._resumption.request_for(route)
         assert request is not None  # only routes that suit are opened
+        if steps is None:
+            steps = open_chain(route.chain, self._resumption.context)
         attempt = Attempt(
-            self._plan, route, request, context, self._setup, below, self._meter, gate
+            self._plan, route, request, self._setup, below, self._meter, gate, steps, sent
         )
         if self._budget is not None:
             attempt.limit_rest(self._budget)

@@ -6,11 +6,11 @@ An optional branch that fails is cut off here; a required one is the run's affai
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .actor import Actor, ActorSetup, Inlet, name_stage, open_step
+from .actor import Actor, ActorSetup, Inlet, name_stage
 from .errors import StageFailedError
 from .fan_out import FanOutActor
 from .fused import fuse
@@ -18,7 +18,6 @@ from .options import Overflow
 from .pipeline import Branch, Pipeline
 from .reader import Reader
 from .record import StageKind, StageRecord
-from .stage import StepContext
 from .stage_stats import ActorSpec
 from .tail import Tail
 
@@ -53,7 +52,7 @@ class Branches:
 
     Args:
         plan: the pipeline.
-        context: what the steps may know.
+        steps: the steps of the branches that have a stage, by name.
         setup: what the run's actors share.
         reports: whom to tell.
 
@@ -64,12 +63,12 @@ class Branches:
     """
 
     def __init__(
-        self, plan: Pipeline, context: StepContext, setup: ActorSetup, reports: BranchReports
+        self, plan: Pipeline, steps: Mapping[str, Any], setup: ActorSetup, reports: BranchReports
     ) -> None:
         self.readers: dict[str, Reader] = {}
         self.errors: dict[str, BaseException] = {}
         self._plan = plan
-        self._context = context
+        self._steps = steps
         self._setup = setup
         self._reports = reports
         self._indexes = len(plan.chain)
@@ -103,7 +102,7 @@ class Branches:
     def _open(self, branch: Branch) -> Inlet:
         if branch.stage is None:
             return self._open_reader(branch)
-        step = open_step(branch.stage, self._context)
+        step = self._steps[branch.name]
         spec = ActorSpec(branch.name, branch.kind, self.next_index(), branch.capacity)
         outlets: list[Inlet] = [self._tail(branch.name)]
         if branch.readable:

@@ -55,7 +55,8 @@ class Resumption:
             if continued is None:
                 return None
             payload = continued
-        return replace(self._request, payload=payload)
+        unchanged = payload is self._request.payload
+        return self._request if unchanged else replace(self._request, payload=payload)
 
     def stream_failed(self, last_seq: int) -> bool:
         """An attempt failed after the event `last_seq` was delivered; False to leave it at that."""

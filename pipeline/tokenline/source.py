@@ -148,3 +148,30 @@ class Source(Protocol):
     async def aclose(self) -> None:
         """Close the client this source made for itself; a user's client is left open."""
         ...
+
+
+class Opening(Protocol):
+    """A request that was sent and whose response was not waited for yet; one of both is called."""
+
+    async def stream(self) -> ByteStream:
+        """What `Source.open` gives; raises like that."""
+        ...
+
+    def abort(self) -> None:
+        """Nobody waits for the response any more: close its socket."""
+        ...
+
+
+class EagerSource(Source, Protocol):
+    """A source that can send without waiting.
+
+    The pipeline then sends first and makes everything else ready while the server works.
+    """
+
+    def begin(self, request: Request) -> Opening | None:
+        """Send the request now; None, and nothing was sent, leaves it to `prepare` and `open`.
+
+        Never waits and never raises: what is wrong is left to `open`, too. Looked up on the
+        class, so that a source that wraps another one has it only if it defines it.
+        """
+        ...

@@ -21,6 +21,7 @@ from .branch_watch import BranchWatch
 from .branches import Branches, BranchReports
 from .errors import RunCancelledError, StageFailedError, StreamTimeoutError, TotalTimeoutError
 from .estimate import Estimation
+from .first_request import OpenSteps, SentRequest, open_steps, send_first
 from .loop_lag import LoopLag, watch_loop
 from .meter import Meter
 from .pipeline import Pipeline
@@ -86,13 +87,12 @@ class Supervisor:
     # --- start -----------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Wire the actors and start reading. Called once, in the caller's task."""
+        """Send the request, wire the actors, start reading. Called once, in the caller's task."""
         plan = self._plan
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._info = self._describe()
-        self._setup = ActorSetup(plan.clock, self.spawn, plan.options.execution)
-        self._step_context = StepContext(
+        context = StepContext(
             message_id=self.message_id,
             model=self._info.model,
             payload=self._request.payload,
@@ -101,7 +101,19 @@ class Supervisor:
             limits=plan.options.limits,
             tags=self._tags,
         )
-        self._branches = Branches(plan, self._step_context, self._setup, self._reports())
+        steps = open_steps(plan, context)
+        sent = send_first(plan, self._request, self._now)
+        try:
+            self._wire(context, steps, sent)
+        except BaseException:
+            if sent is not None:
+                sent.opening.abort()
+            raise
+
+    def _wire(self, context: StepContext, steps: OpenSteps, sent: SentRequest | None) -> None:
+        plan = self._plan
+        self._setup = ActorSetup(plan.clock, self.spawn, plan.options.execution)
+        self._branches = Branches(plan, steps.branches, self._setup, self._reports())
         self.readers = self._branches.readers
         self.branch_errors = self._branches.errors
         self._fan_out = self._branches.fan_out
@@ -109,11 +121,13 @@ class Supervisor:
         self._attempts = Attempts(
             plan,
             self._request,
-            self._step_context,
+            context,
             self._setup,
             self._fan_out,
             self._meter,
             self.snapshot,
+            steps.chain,
+            sent,
         )
         # Everything that may refuse is done: from here on there is a span, and it will end.
         self._span = self._start_span()

@@ -8,13 +8,13 @@ a warm request costs a tenth of a millisecond. The SDKs stay for what needs more
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from tokenline.errors import ConfigError, MissingKeyError, StreamError
-from tokenline.source import ByteStream, Request
+from tokenline.source import ByteStream, Opening, Request
 from tokenline.stage import RawChunk
 from tokenline.telemetry.version import version
 
@@ -26,7 +26,7 @@ from .http.answers import (
     redirect_error,
     status_error,
 )
-from .http.client import CONNECT_TIMEOUT_S, HttpClient
+from .http.client import CONNECT_TIMEOUT_S, HttpClient, SentRequest
 from .http.clients import LoopClients
 from .http.connection import ConnectionLostError
 from .http.failures import (
@@ -122,6 +122,18 @@ class DirectSource:
             await asyncio.to_thread(default_context)  # reads the system's roots: 20-40 ms
         await self._clients.get()
 
+    def begin(self, request: Request) -> Opening | None:
+        """Send the request if a connection is kept for it; see `tokenline.source.EagerSource`."""
+        client = self._clients.known()
+        if client is None or type(self).open is not DirectSource.open:
+            return None
+        try:
+            url, headers, body = self._write(request)
+            sent = client.post_nowait(url, headers, body, connect_timeout_s=_connect_s(request))
+        except Exception:
+            return None  # `open` meets it again, and says what it is
+        return None if sent is None else _Opening(self, sent, headers)
+
     async def open(self, request: Request) -> ByteStream:
         """Send the request; see `tokenline.source.Source.open`.
 
@@ -129,17 +141,20 @@ class DirectSource:
             ConfigError: the request cannot be written: not JSON, or a bad header.
         """
         client = await self._clients.get()
+        url, headers, body = self._write(request)
+        sent = client.post(url, headers, body, connect_timeout_s=_connect_s(request))
+        return await self._answered(sent, headers)
+
+    def _write(self, request: Request) -> tuple[str, dict[str, str], bytes]:
         payload = request.payload
         headers = _merge(self._headers(), request.headers)
-        body = _encode(self.provider, self._body(payload))
-        timeout_s = request.connect_timeout_s
+        return self._url(payload), headers, _encode(self.provider, self._body(payload))
+
+    async def _answered(
+        self, sent: Awaitable[HttpResponse], headers: Mapping[str, str]
+    ) -> ByteStream:
         try:
-            response = await client.post(
-                self._url(payload),
-                headers,
-                body,
-                connect_timeout_s=CONNECT_TIMEOUT_S if timeout_s is None else timeout_s,
-            )
+            response = await sent
         except (OSError, MalformedResponseError) as error:
             raise self._typed(error) from error
         if response.status >= 300 or media_type(response.headers) in self._no_stream_types:
@@ -189,6 +204,28 @@ class DirectSource:
         if self.server_address is None:
             return "the server"
         return f"{self.server_address}:{self.server_port}"
+
+
+class _Opening:
+    """A request that was sent, and whose it is."""
+
+    __slots__ = ("_headers", "_sent", "_source")
+
+    def __init__(self, source: DirectSource, sent: SentRequest, headers: Mapping[str, str]) -> None:
+        self._source = source
+        self._sent = sent
+        self._headers = headers
+
+    async def stream(self) -> ByteStream:
+        return await self._source._answered(self._sent.response(), self._headers)
+
+    def abort(self) -> None:
+        self._sent.abort()
+
+
+def _connect_s(request: Request) -> float:
+    timeout_s = request.connect_timeout_s
+    return CONNECT_TIMEOUT_S if timeout_s is None else timeout_s
 
 
 def _merge(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:

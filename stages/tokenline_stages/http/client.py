@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ssl as tls_module
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
-from .address import parse_url
-from .connection import ConnectionLostError
+from .address import Address, parse_url
+from .answer import Answer
+from .connection import WRITE_BYTES, ConnectionLostError, HttpConnection
 from .pool import KEEP_ALIVE_S, MAX_CONNECTIONS, ConnectionPool
 from .request import encode_head
 from .response import HttpResponse
@@ -14,6 +16,43 @@ from .tls import default_context
 
 CONNECT_TIMEOUT_S = 10.0
 """Longest wait for a connection, TLS and a free place in the pool included."""
+
+
+@dataclass(slots=True)
+class _Outgoing:
+    address: Address
+    tls: tls_module.SSLContext | None
+    head: bytes
+    body: bytes
+
+
+class SentRequest:
+    """A request on its way over a kept connection; `response` or `abort` is called once."""
+
+    __slots__ = ("_answer", "_connection", "_send_again")
+
+    def __init__(
+        self,
+        connection: HttpConnection,
+        answer: Answer,
+        send_again: Callable[[], Awaitable[HttpResponse]],
+    ) -> None:
+        self._connection = connection
+        self._answer = answer
+        self._send_again = send_again
+
+    async def response(self) -> HttpResponse:
+        """Its response, as `HttpClient.post` gives it; raises like that."""
+        try:
+            return await self._connection.answered(self._answer)
+        except ConnectionLostError as error:
+            if error.received:
+                raise
+        return await self._send_again()
+
+    def abort(self) -> None:
+        """Nobody waits for it any more: its socket is closed."""
+        self._connection.give_up(self._answer)
 
 
 class HttpClient:
@@ -68,18 +107,54 @@ class HttpClient:
         """
         address = parse_url(url)
         tls = (ssl or self._context()) if address.secure else None
-        head = encode_head(address, headers, len(body))
+        outgoing = _Outgoing(address, tls, encode_head(address, headers, len(body)), body)
         await self._pool.reserve(connect_timeout_s)
         kept = self._pool.take((address.host, address.port, tls))
         if kept is not None:
             try:
-                return await kept.exchange(head, body)
+                return await kept.exchange(outgoing.head, body)
             except ConnectionLostError as error:
                 if error.received:
                     raise
             await self._pool.reserve(connect_timeout_s)
-        connection = await self._pool.dial(address, tls, connect_timeout_s)
-        return await connection.exchange(head, body)
+        return await self._send_anew(outgoing, connect_timeout_s)
+
+    def post_nowait(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        connect_timeout_s: float | None = CONNECT_TIMEOUT_S,
+    ) -> SentRequest | None:
+        """`post` as far as it goes without waiting: the request is written when this returns.
+
+        None, and nothing was sent, where it would have to wait: no kept connection, none free,
+        or a large body. Arguments and errors are those of `post`.
+        """
+        address = parse_url(url)
+        tls = self._context() if address.secure else None
+        if len(body) > WRITE_BYTES:
+            return None
+        connection = self._pool.take_nowait((address.host, address.port, tls))
+        if connection is None:
+            return None
+        try:
+            outgoing = _Outgoing(address, tls, encode_head(address, headers, len(body)), body)
+            answer = connection.send(outgoing.head, body)
+        except BaseException:
+            connection.abort()
+            raise
+
+        async def send_again() -> HttpResponse:
+            await self._pool.reserve(connect_timeout_s)
+            return await self._send_anew(outgoing, connect_timeout_s)
+
+        return SentRequest(connection, answer, send_again)
+
+    async def _send_anew(self, outgoing: _Outgoing, timeout_s: float | None) -> HttpResponse:
+        connection = await self._pool.dial(outgoing.address, outgoing.tls, timeout_s)
+        return await connection.exchange(outgoing.head, outgoing.body)
 
     async def aclose(self) -> None:
         """Close all connections."""

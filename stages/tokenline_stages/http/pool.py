@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from contextlib import suppress
 from contextvars import Context
 from typing import Any, TypeAlias
 
@@ -63,6 +64,16 @@ class ConnectionPool:
                 await self._slots.acquire()
         else:
             await self._slots.acquire()
+
+    def take_nowait(self, origin: Origin) -> HttpConnection | None:
+        """`reserve` and `take` without waiting; None, and no place used up, if it can't be had."""
+        if not self._idle.get(origin) or self._slots.locked():
+            return None
+        _reserve_free(self._slots)
+        connection = self.take(origin)
+        if connection is None:
+            self._slots.release()
+        return connection
 
     def take(self, origin: Origin) -> HttpConnection | None:
         """The connection to `origin` that was used last, if there is one."""
@@ -169,3 +180,9 @@ class ConnectionPool:
             self._sweep = self._loop.call_later(
                 self._keep_alive_s, self._drop_expired, context=Context()
             )
+
+
+def _reserve_free(slots: asyncio.Semaphore) -> None:
+    """Acquire one that is not locked: that does not wait, but asyncio has no name for it."""
+    with suppress(StopIteration):
+        slots.acquire().send(None)
