@@ -1,13 +1,15 @@
 """What a bad collector does to streams: nothing, and how long closing telemetry then takes.
 
-    python -m benchmarks.collectors [--rounds 5] [--streams 50] [--json out.json]
+    python -m benchmarks.collectors [--rounds 12] [--streams 50] [--json out.json]
 
 Streams of 100 events, 50 a second each, from the simulator, started over a second. Latency is
 from the server's write of an event to its reader's hands. Telemetry is the default (`configure`,
 every stage a span), but exports all the time: spans every 0.2 s, metrics every 0.5 s. The modes
-take turns in every round; ratios are formed within a round.
+take turns in every round; ratios are formed within a round. Shown is their median with a 95 %
+interval by order statistics: it says "same" where that holds 1.
 
 - off: no telemetry.
+- off again: once more, for what the machine's noise makes of a ratio.
 - healthy: a collector that answers at once.
 - slow: one that takes 2 s to answer.
 - closed: nobody listens on its port.
@@ -31,6 +33,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import perf_counter_ns
@@ -43,6 +46,7 @@ from rich.table import Table
 
 from tokenline.events import TextDelta
 from tokenline.telemetry import NoTelemetry, configure
+from tokenline_bench.statistics.order import interval_ranks
 from tokenline_stages import Connection, connect
 from tokenline_stages.simulator import Plan, SimulatorProcess
 
@@ -168,34 +172,66 @@ def quantile(values: Sequence[float], q: float) -> float:
     return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
 
 
-def ratios(mode: Mode, off: Mode, q: float) -> list[float]:
-    """A quantile of `mode` over that of no telemetry, round by round."""
-    pairs = zip(mode.rounds, off.rounds, strict=True)
-    return [quantile(on, q) / quantile(without, q) for on, without in pairs]
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """How many times a quantile of one mode that of another is, over all rounds.
+
+    Attributes:
+        median: of the rounds' ratios.
+        low: lower bound of it, 95 %; None with too few rounds.
+        high: upper bound.
+    """
+
+    median: float
+    low: float | None
+    high: float | None
+
+    @property
+    def verdict(self) -> str:
+        """Whether there is a difference."""
+        if self.low is None or self.high is None:
+            return "too few rounds"
+        if self.low <= 1 <= self.high:
+            return "same"
+        return "more" if self.low > 1 else "less"
+
+    def __str__(self) -> str:
+        low, high = (" " if bound is None else f"{bound:.2f}" for bound in (self.low, self.high))
+        return f"{self.median:.2f} ({low} .. {high}) {self.verdict}"
+
+
+def ratio(mode: Mode, other: Mode, q: float) -> Ratio:
+    """A quantile of `mode` over that of another, formed round by round."""
+    pairs = zip(mode.rounds, other.rounds, strict=True)
+    found = sorted(quantile(on, q) / quantile(without, q) for on, without in pairs)
+    low, high = interval_ranks(len(found), 0.5, 0.95)
+    bounds = (None if at is None else found[at - 1] for at in (low, high))
+    return Ratio(statistics.median(found), *bounds)
 
 
 def show(modes: Sequence[Mode]) -> Table:
     """Medians of the rounds."""
+    off, healthy = (next(m for m in modes if m.name == name) for name in ("off", "healthy"))
     table = Table(title="from the server's write to the reader", title_justify="left")
-    for heading in ("collector", "p50 ms", "x off", "p99 ms", "x off", "range of x", "shutdown s"):
+    headings = ("collector", "p50 ms", "x off", "p99 ms", "x off", "x healthy", "shutdown s")
+    for heading in headings:
         table.add_column(heading, justify="left" if heading == "collector" else "right")
     for mode in modes:
         p50s, p99s = ([quantile(values, q) for values in mode.rounds] for q in (0.5, 0.99))
-        by_p50, by_p99 = (ratios(mode, modes[0], q) for q in (0.5, 0.99))
         table.add_row(
             mode.name,
             f"{statistics.median(p50s):.3f}",
-            f"{statistics.median(by_p50):.2f}",
+            "" if mode is off else str(ratio(mode, off, 0.5)),
             f"{statistics.median(p99s):.3f}",
-            f"{statistics.median(by_p99):.2f}",
-            f"{min(by_p50):.2f} .. {max(by_p50):.2f}",
+            "" if mode is off else str(ratio(mode, off, 0.99)),
+            "" if mode.shutdown_s is None or mode is healthy else str(ratio(mode, healthy, 0.99)),
             "" if mode.shutdown_s is None else f"{mode.shutdown_s:.2f}",
         )
     return table
 
 
 @click.command()
-@click.option("--rounds", default=5, show_default=True)
+@click.option("--rounds", default=12, show_default=True)
 @click.option("--streams", default=50, show_default=True, help="Streams side by side.")
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write all figures here.")
 @click.option("--serve", "delay_s", type=float, hidden=True)
@@ -210,6 +246,7 @@ def main(rounds: int, streams: int, path: Path | None, delay_s: float | None) ->
         simulator = stack.enter_context(SimulatorProcess())
         endpoints: dict[str, str | None] = {
             "off": None,
+            "off again": None,
             "healthy": stack.enter_context(collector(0.0)),
             "slow": stack.enter_context(collector(SLOW_S)),
             "closed": stack.enter_context(black_hole(listens=False)),
@@ -218,7 +255,7 @@ def main(rounds: int, streams: int, path: Path | None, delay_s: float | None) ->
         base_url = simulator.openai_base_url
         modes = [Mode(name, endpoint, base_url) for name, endpoint in endpoints.items()]
         asyncio.run(run_rounds(modes, simulator, rounds, streams))
-        Console().print(show(modes))
+        Console(width=150).print(show(modes))
     if path is not None:
         path.write_text(
             json.dumps(
