@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from tokenline_command import ended_by_ctrl_c
+
 from .comparing import compare
 from .metrics import metrics
 from .schema import schema
@@ -163,7 +165,8 @@ def command(context: click.Context, /, **options: Any) -> None:
     tokenline bench compare before.json after.json
     """
     if context.invoked_subcommand is None:
-        from .running import run
+        with ended_by_ctrl_c():
+            from .running import run
 
         run(options)
 

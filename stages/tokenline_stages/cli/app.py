@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from tokenline.errors import ConfigError, StreamError, TokenlineError
+from tokenline_command import ended_by_ctrl_c
 
 EXIT_STREAM_FAILED = 1
 EXIT_BAD_USE = 2
@@ -40,7 +41,8 @@ class LazyGroup(click.Group):
         """The command called `cmd_name`."""
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f"{__package__}.{_COMMANDS[cmd_name]}")
+        with ended_by_ctrl_c():
+            module = import_module(f"{__package__}.{_COMMANDS[cmd_name]}")
         command: click.Command = module.command
         return command
 

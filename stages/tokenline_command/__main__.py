@@ -1,0 +1,5 @@
+"""`python -m tokenline_command`."""
+
+from . import main
+
+main()
