@@ -37,6 +37,9 @@ class Access:
         client_options: further arguments of the SDK's client (`aws_region`, `project_id`,
             `api_version`, `default_headers` ...). They are kept out of `repr`.
         direct: send requests without the SDK: True, False, or None where that can be done.
+
+    Raises:
+        ConfigError: `client_options` has what is a field of its own.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -45,6 +48,13 @@ class Access:
     max_retries: int = 0
     client_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     direct: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("base_url", "max_retries"):
+            if name in self.client_options:
+                raise ConfigError(
+                    f"{name} is an argument of its own; leave it out of the client options"
+                )
 
     def choose(self, direct: Callable[[], DirectSource], sdk: Callable[[], Source]) -> Source:
         """The direct source where it can do what is asked, else the SDK's.
