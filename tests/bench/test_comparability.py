@@ -16,6 +16,7 @@ from .conftest import Tokenline
 from .test_regression import report
 
 THRESHOLDS = tuple(map(read_threshold, DEFAULT))
+NAMES = ("whole", "less", "none", "few", "fewer", "slower")
 
 
 def with_endpoint(found: Report, **changes: Any) -> Report:
@@ -134,7 +135,7 @@ def test_one_failure_of_few_may_be_chance() -> None:
 
 
 def test_the_command_fails_where_something_is_missing(tokenline: Tokenline, tmp_path: Path) -> None:
-    paths = {name: tmp_path / f"{name}.json" for name in ("whole", "less", "none", "few")}
+    paths = {name: tmp_path / f"{name}.json" for name in NAMES}
     report().save(paths["whole"])
     without(report(), "tpot").save(paths["less"])
     with_endpoint(report(), values={}, outcomes={"ok": 0}).save(paths["none"])
@@ -156,6 +157,13 @@ def test_the_command_fails_where_something_is_missing(tokenline: Tokenline, tmp_
     assert code == 0
     assert "ttft.p90 is not judged: 20 and 20 requests; it takes 50 each" in output
     assert "0 regressions, 4 within bounds" in output
+    report(count=6).save(paths["fewer"])
+    report(1.3, count=6).save(paths["slower"])
+    code, output, _ = compare("fewer", "slower")
+    assert code == 0
+    assert "takes 10 each" in output
+    assert "too few" in output
+    assert "3 worse but may be chance: measure at least 50 requests each time" in output
     code, _, errors = compare("whole", "whole", "--threshold", "ttft.p50=nan")
     assert code == 2
     assert "not of the form" in errors

@@ -27,9 +27,11 @@ from tokenline_bench.output.jsonl import RequestWriter
 from tokenline_bench.output.live import LiveProgress
 from tokenline_bench.output.otlp import gauges
 from tokenline_bench.output.save import Files, save_report
+from tokenline_bench.output.text import show_interval
 from tokenline_bench.report import VERSION, Report, read_report, schema
 from tokenline_bench.results import LevelResult, Results
 from tokenline_bench.sample import Failure, Outcome, Sample, StageTimes
+from tokenline_bench.statistics import Percentile
 from tokenline_bench.summary.build import build_report
 from tokenline_bench.workers.messages import Prepared
 
@@ -408,3 +410,26 @@ def test_duration_ends_with_the_last_request() -> None:
     level = level_of(some_samples(3))
     assert level.duration_ns == 40 * MS + 122 * MS
     assert level.wall_ns(START_NS) == level.started_unix_ns
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (2e6, 4e6, "3.00 (2.00 to 4.00)"),
+        (2e6, None, "3.00 (>= 2.00)"),
+        (None, 4e6, "3.00 (<= 4.00)"),
+        (None, None, "3.00 (open)"),
+    ],
+)
+def test_open_intervals_say_so(low: float | None, high: float | None, shown: str) -> None:
+    assert show_interval(Percentile(0.99, 3e6, low, high), "ns") == shown
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Files.in_folder(tmp_path).check()
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(ConfigError, match="is not writable"):
+        Files(html=tmp_path / "report.html").check()
+    Files(html=Path("/dev/null"), jsonl=tmp_path / "requests.jsonl").check()

@@ -61,11 +61,11 @@ def compare(before: Path, after: Path, thresholds: tuple[str, ...], strict: bool
     if not verdicts and not missing:
         raise ConfigError("nothing could be judged; the lines above say why")
     bad = [v for v in verdicts if v.regression or (strict and v.possible)]
-    unclear = sum(verdict.possible for verdict in verdicts)
+    unclear = [verdict for verdict in verdicts if verdict.possible]
     within = sum(_word(verdict) == "ok" for verdict in verdicts)
     console.print(
         f"{len(bad)} regressions, {within} within bounds"
-        + (f", {unclear} worse but may be chance: measure more requests" if unclear else "")
+        + (f", {len(unclear)} worse but may be chance: {_cure(unclear)}" if unclear else "")
         + (f", {len(missing)} missing" if missing else ""),
         highlight=False,
     )
@@ -97,7 +97,7 @@ def _tables(verdicts: list[Verdict], wide: bool) -> Iterator[PlainTable]:
 
 def _row(verdict: Verdict) -> tuple[str, ...]:
     from tokenline_bench.metrics import REQUEST_METRICS
-    from tokenline_bench.output.text import show, signed_percent
+    from tokenline_bench.output.text import show, show_change_interval, signed_percent
 
     bound = verdict.threshold
     word = _word(verdict)
@@ -112,7 +112,7 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         show(found.before, unit),
         show(found.after, unit),
         signed_percent(found.relative),
-        f"{signed_percent(found.low)} to {signed_percent(found.high)}",
+        show_change_interval(found),
         f"{'-' if verdict.comparison.higher_is_better else '+'}{bound.allowed:.1%}",
         f"{found.effect:+.2f}",
         word,
@@ -123,10 +123,19 @@ def _word(verdict: Verdict) -> str:
     """What came out, in a word."""
     if verdict.regression:
         return "REGRESSION"
-    if verdict.possible:
-        return "unclear"
-    few = verdict.comparison is not None and verdict.comparison.change.low is None
-    return "too few" if few else "ok"
+    if verdict.comparison is not None and verdict.comparison.change.low is None:
+        return "too few"
+    return "unclear" if verdict.possible else "ok"
+
+
+def _cure(unclear: list[Verdict]) -> str:
+    """How to find out whether it is chance."""
+    from tokenline_bench.statistics import values_to_compare
+
+    few = [verdict.threshold.statistic for verdict in unclear if _word(verdict) == "too few"]
+    if not few:
+        return "measure more requests"
+    return f"measure at least {max(map(values_to_compare, few))} requests each time"
 
 
 def _points(low: float | None, high: float | None) -> str:

@@ -14,7 +14,7 @@ from tokenline_bench.statistics import Distribution
 
 from .plain import PlainTable, plain
 from .rows import main_latency, shown_metrics, title_of
-from .text import seconds, show, show_interval, signed_percent
+from .text import seconds, show, show_change_interval, show_interval, signed_percent
 
 _WIDE = 108
 
@@ -232,7 +232,7 @@ def _comparison_row(each: Comparison) -> Iterator[str]:
     yield f"{title_of(each.metric)} {found.statistic}"
     yield from (show(value, unit) for value in (found.before, found.after))
     yield signed_percent(found.relative)
-    yield f"{signed_percent(found.low)} to {signed_percent(found.high)}"
+    yield show_change_interval(found)
     yield f"{found.effect:+.2f}"
 
 

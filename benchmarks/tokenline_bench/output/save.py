@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +49,19 @@ class Files:
         )
 
     def check(self) -> None:
-        """Raise `ConfigError` now for a folder that is not there, not after the measurement."""
+        """Raise `ConfigError` now for what cannot be written, not after the measurement."""
         for path in (self.json, self.jsonl, self.csv, self.html):
             if path is not None and not path.parent.is_dir():
                 raise ConfigError(f"cannot write {path}: there is no folder {path.parent}")
+        for path in (self.json, self.csv, self.html):  # the other one is opened at once
+            if path is not None and not os.access(_written_to(path), os.W_OK):
+                raise ConfigError(f"cannot write {path}: {_written_to(path)} is not writable")
+
+
+def _written_to(path: Path) -> Path:
+    """What must be writable: a regular file is replaced in its folder."""
+    target = path.resolve()
+    return target if target.exists() and not target.is_file() else target.parent
 
 
 def save_report(report: Report, files: Files, results: Results | None = None) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenline_bench.metrics import Unit
-from tokenline_bench.statistics import Percentile
+from tokenline_bench.statistics import Change, Percentile, values_to_compare
 
 _NAMES = {"ns": "ms"}
 
@@ -20,12 +20,23 @@ def show(value: float | None, unit: Unit | str, digits: int | None = None) -> st
 
 
 def show_interval(percentile: Percentile, unit: Unit | str) -> str:
-    """A percentile with its interval; open sides are left out, and so is one open on both."""
-    if percentile.low is None and percentile.high is None:
-        return show(percentile.value, unit)
-    low = "..." if percentile.low is None else show(percentile.low, unit)
-    high = "..." if percentile.high is None else show(percentile.high, unit)
-    return f"{show(percentile.value, unit)} ({low} to {high})"
+    """A percentile with its interval, which may be open on a side or on both."""
+    return f"{show(percentile.value, unit)} ({_interval(percentile, unit)})"
+
+
+def _interval(percentile: Percentile, unit: Unit | str) -> str:
+    if percentile.low is None:
+        return "open" if percentile.high is None else f"<= {show(percentile.high, unit)}"
+    low = show(percentile.low, unit)
+    return f">= {low}" if percentile.high is None else f"{low} to {show(percentile.high, unit)}"
+
+
+def show_change_interval(change: Change) -> str:
+    """The interval of a relative change, or how many requests on each side would give one."""
+    needed = values_to_compare(change.statistic)
+    if change.low is None and min(change.n_before, change.n_after) < needed:
+        return f"takes {needed} each"
+    return f"{signed_percent(change.low)} to {signed_percent(change.high)}"
 
 
 def shown_unit(unit: Unit | str) -> str:

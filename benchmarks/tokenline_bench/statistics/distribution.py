@@ -185,5 +185,7 @@ def size_warning(n: int, p: float, confidence: float) -> str | None:
     needed = values_needed(p, confidence)
     if n >= needed:
         return None
-    few = "is one of the slowest few" if p > 0.5 else "may be any of them"
-    return f"p{p * 100:g} of {n} requests {few}: its interval is open; {needed} requests close it"
+    few, gap = "may be any of them", "is open"
+    if p > 0.5:
+        few, gap = "is one of the slowest few", "has no upper bound"
+    return f"p{p * 100:g} of {n} requests {few}: its interval {gap}; {needed} requests close it"

@@ -100,7 +100,9 @@ def _key_figures(level: LevelReport) -> Iterator[tuple[str, str]]:
     latency = main_latency(level)
     if latency in metrics:
         yield f"{title_of(latency)}, median", f"{show(metrics[latency].median, 'ns')} ms"
-        yield f"{title_of(latency)}, p99", f"{show(metrics[latency].at(0.99).value, 'ns')} ms"
+        p99 = metrics[latency].at(0.99)
+        few = "" if p99.closed else ", interval open"
+        yield f"{title_of(latency)}, p99{few}", f"{show(p99.value, 'ns')} ms"
     if "tpot" in metrics:
         yield "TPOT, median", f"{show(metrics['tpot'].median, 'ns')} ms"
     if endpoint.output_tokens_per_s is not None:

@@ -8,7 +8,13 @@ from html import escape
 from tokenline_bench.metrics import POOLED_METRICS, REQUEST_METRICS, PooledMetric, RequestMetric
 from tokenline_bench.metrics.names import TABLE
 from tokenline_bench.output.rows import shown_metrics, title_of
-from tokenline_bench.output.text import show, show_interval, shown_unit, signed_percent
+from tokenline_bench.output.text import (
+    show,
+    show_change_interval,
+    show_interval,
+    shown_unit,
+    signed_percent,
+)
 from tokenline_bench.report import Comparison, EndpointReport, LevelReport, Report
 
 
@@ -96,7 +102,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
                 f"{each.before}: {show(found.before, unit)}",
                 f"{each.after}: {show(found.after, unit)}",
                 signed_percent(found.relative),
-                f"{signed_percent(found.low)} to {signed_percent(found.high)}",
+                show_change_interval(found),
                 f"{found.effect:+.2f}",
             )
         )
