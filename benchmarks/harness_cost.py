@@ -1,6 +1,7 @@
 """What a load generator itself costs: tokenline bench beside AIPerf and GuideLLM.
 
     python -m benchmarks.harness_cost [--folder PATH] [--rounds 1] [--tool "tokenline bench"]
+        [--streams 10]
 
 At 1, 10, 50 and 100 streams against tokenline's simulator (100 ms to the first token, then one
 every 50 ms), which knows when it sent what. The simulator has one core, the tool another.
@@ -38,7 +39,7 @@ from benchmarks.load_tools import (
 from tokenline_stages.simulator import Plan
 
 PLAN = Plan(ttft_s=0.1, inter_token_s=0.05, tokens=40)
-REQUESTS = {1: (2, 12), 10: (10, 60), 50: (50, 250), 100: (100, 500)}
+REQUESTS = {1: (2, 12), 10: (10, 210), 50: (50, 250), 100: (100, 500)}
 """Streams to the requests of the shorter and the longer run."""
 WARMUP = 1
 SHOWN = ("added_ttft_ms", "cpu_us_per_event", "start_cpu_s")
@@ -84,7 +85,7 @@ def cost_table(rows: list[dict[str, Any]]) -> Table:
         first = heading == "tool"
         table.add_column(heading, justify="left" if first else "right", no_wrap=first)
     for tool in dict.fromkeys(row["tool"] for row in rows):
-        for streams in REQUESTS:
+        for streams in dict.fromkeys(row["streams"] for row in rows):
             mine = [row for row in rows if (row["tool"], row["streams"]) == (tool, streams)]
             added, event, start = (min(row[name] for row in mine) for name in SHOWN)
             table.add_row(tool, str(streams), f"{added:.2f}", f"{event:.0f}", f"{start:.1f}")
@@ -96,8 +97,18 @@ def cost_table(rows: list[dict[str, Any]]) -> Table:
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(".load-tools"))
 @click.option("--rounds", default=1, show_default=True)
 @click.option("--tool", "names", multiple=True, help="Only this one; may be given again.")
+@click.option(
+    "--streams",
+    "levels",
+    type=click.Choice([str(streams) for streams in REQUESTS]),
+    multiple=True,
+    default=tuple(str(streams) for streams in REQUESTS),
+    help="Only this number; may be given again.",
+)
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write all figures here.")
-def main(folder: Path, rounds: int, names: tuple[str, ...], path: Path | None) -> None:
+def main(
+    folder: Path, rounds: int, names: tuple[str, ...], levels: tuple[str, ...], path: Path | None
+) -> None:
     """Measure TTFT added and CPU per event of each load generator."""
     folder = folder.resolve()
     folder.mkdir(exist_ok=True)
@@ -108,7 +119,7 @@ def main(folder: Path, rounds: int, names: tuple[str, ...], path: Path | None) -
         tool.install()
     with simulator_apart(PLAN) as simulator:
         rows = []
-        for streams in [*REQUESTS] * rounds:
+        for streams in [*map(int, levels)] * rounds:
             for tool in tools:
                 rows.append(measure_cost(tool, streams, simulator.url))
                 console.print(rows[-1])
