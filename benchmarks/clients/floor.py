@@ -12,7 +12,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from time import perf_counter_ns
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -150,6 +150,8 @@ class Floor:
     """See the module's docstring."""
 
     reader: ClassVar[type[_Reader]] = _Reader
+    path: ClassVar[str] = "/v1/chat/completions"
+    payload: ClassVar[Mapping[str, Any]] = CHAT
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -168,10 +170,10 @@ class Floor:
                 self.reader, self._host, self._port, ssl=self._tls
             )
         reader.stamps = stamps
-        body = msgspec.json.encode({**CHAT, "stream": True})
+        body = msgspec.json.encode({**self.payload, "stream": True})
         further = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         head = (
-            f"POST /v1/chat/completions HTTP/1.1\r\nHost: {self._host}\r\n"
+            f"POST {self.path} HTTP/1.1\r\nHost: {self._host}\r\n"
             f"Authorization: Bearer x\r\nContent-Type: application/json\r\n{further}"
             f"Content-Length: {len(body)}\r\n\r\n"
         )

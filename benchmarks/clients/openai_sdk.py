@@ -32,6 +32,18 @@ class OpenAISdk:
         await self._client.close()
 
 
+class OpenAIAiohttp(OpenAISdk):
+    """The same on the other transport that its documentation offers, `openai[aiohttp]`."""
+
+    def __init__(self, url: str) -> None:
+        self._client = openai.AsyncOpenAI(
+            api_key="x",
+            base_url=f"{url}/v1",
+            max_retries=0,
+            http_client=openai.DefaultAioHttpClient(),
+        )
+
+
 class OpenAIHelper(OpenAISdk):
     """`chat.completions.stream()`: events and an accumulated message."""
 

@@ -14,6 +14,7 @@ from .tables import (
     loads_table,
     spread_table,
     targets_table,
+    tries_table,
 )
 
 DOCUMENT = ROOT / "docs" / "performance.md"
@@ -55,7 +56,8 @@ def write_all(results: Results, folder: Path) -> None:
 def write_docs(results: Results) -> None:
     """Put the tables between the documentation's marks, and the picture beside it."""
     replace_between(DOCUMENT, report(results))
-    replace_between(ROOT / "README.md", clients_table(results, _SHORT))
+    short = f"{clients_table(results, _SHORT)}\n\n{measured_on(results)}"
+    replace_between(ROOT / "README.md", short)
     write_picture(results, PICTURE)
 
 
@@ -73,13 +75,28 @@ def report(results: Results) -> str:
     sections = [
         ("Targets", targets_table(results)),
         ("Clients", clients_table(results)),
-        ("Spread over rounds, least to greatest", spread_table(results)),
+        ("Spread over rounds: least to greatest (rounds)", spread_table(results)),
         ("Long streams and large arguments", linear_table(results)),
+        ("Streams a core: every load that was tried", tries_table(results)),
         ("Streams on one core", loads_table(results, "scaling")),
         ("Two processes on two cores", loads_table(results, "scaling_two")),
         ("Measured on", machine(results)),
     ]
     return "\n\n".join(f"### {title}\n\n{text}" for title, text in sections if text)
+
+
+def measured_on(results: Results) -> str:
+    """When and on what, in a sentence."""
+    data = results.data
+    days = sorted({row["at"].partition(" ")[0] for row in data["rows"].values()})
+    when = " to ".join(dict.fromkeys((days[0], days[-1]))) if days else data["machine"]["date"]
+    told = data["machine"]
+    loads = [row["load"] for row in data["rows"].values()]
+    busy = f", load average {min(loads):.1f} to {max(loads):.1f}" if loads else ""
+    return (
+        f"Measured {when} on {told['processor']}, {told['cores']} cores, Python {told['python']},"
+        f" commit {told['commit']}{busy}."
+    )
 
 
 def machine(results: Results) -> str:

@@ -28,6 +28,9 @@ class Processes:
         python_of: the interpreter that has a client's packages.
         sender: the server.
         core: the core that clients run on; None for any.
+
+    Attributes:
+        started: clients of which a process has run: their byte code is cached.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Processes:
         self._python_of = python_of
         self._core = core
         self.sender = sender
+        self.started: set[str] = set()
         self._alive: dict[str, Worker] = {}
 
     async def ask(
@@ -62,9 +66,11 @@ class Processes:
             await worker.stop()
             raise
 
-    async def ask_fresh(self, spec: ClientSpec, measure: str, options: Options) -> Any:
+    async def ask_fresh(
+        self, spec: ClientSpec, measure: str, options: Options, core: int | None = None
+    ) -> Any:
         """Let a process measure that is used for this only."""
-        worker = await self.start(spec, self._core)
+        worker = await self.start(spec, self._core if core is None else core)
         try:
             return await worker.ask(measure, options)
         finally:
@@ -72,6 +78,7 @@ class Processes:
 
     async def start(self, spec: ClientSpec, core: int | None) -> Worker:
         """A process of a client; the caller stops it."""
+        self.started.add(spec.name)
         settings = {"spec": asdict(spec), "control_url": self.sender.url, "core": core}
         process = await asyncio.create_subprocess_exec(
             self._python_of(spec),

@@ -5,6 +5,7 @@ Clients take turns within each round, in an order drawn anew for each.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,13 +13,16 @@ from typing import Any
 
 from benchmarks.clients.contract import ClientSpec
 
-from .processes import FailedError, Options, Processes
-from .roster import FLOOR, OPENAI, TOKENLINE, VARIANTS
+from .processes import FailedError, Options, Processes, cores
+from .roster import COMPARED, FLOOR, LEFT_OUT, OPENAI, TOKENLINE
 from .search import Search
 from .settings import Settings
 
 Row = dict[str, Any]
-"""`{client: figures}`; figures are a list with one for each round unless said otherwise."""
+"""`{client: figures}`; figures are a list with one for each round unless said otherwise, None for a
+round that the client did not take part in."""
+
+Measure = Callable[[ClientSpec], Awaitable[Any]]
 
 
 @dataclass(slots=True)
@@ -40,36 +44,46 @@ class Bench:
     failures: dict[str, str] = field(default_factory=dict)
     _random: random.Random = field(default_factory=lambda: random.Random(7))
 
-    def main_clients(self) -> list[ClientSpec]:
-        """All but the variants."""
-        return [spec for spec in self.clients if spec.name not in VARIANTS]
+    def clients_of(self, row: str) -> list[ClientSpec]:
+        """Who is measured in that row."""
+        return [spec for spec in self.clients if spec.name not in LEFT_OUT.get(row, ())]
 
     def named(self, *names: str) -> list[ClientSpec]:
         """Those of these names that are measured."""
         return [spec for spec in self.clients if spec.name in names]
 
-    def turns(self, clients: list[ClientSpec], rounds: int) -> Iterator[ClientSpec]:
-        """Everybody once a round."""
+    def turns(self, clients: list[ClientSpec], rounds: int) -> Iterator[tuple[int, ClientSpec]]:
+        """Everybody once a round, with the round's number."""
         for number in range(rounds):
             self.say(f"round {number + 1} of {rounds}")
-            yield from self._random.sample(clients, len(clients))
+            for spec in self._random.sample(clients, len(clients)):
+                yield number, spec
 
     async def collect(
-        self,
-        clients: list[ClientSpec],
-        rounds: int,
-        measure: Callable[[ClientSpec], Awaitable[Any]],
+        self, clients: list[ClientSpec], rounds: int, measure: Measure, peer_rounds: int = 0
     ) -> Row:
-        """One figure of each client a round; who failed is left out from then on."""
-        row: Row = {spec.name: [] for spec in clients}
-        for spec in self.turns(clients, rounds):
-            if spec.name in self.failures:
-                continue
-            try:
-                row[spec.name].append(await measure(spec))
-            except FailedError as error:
-                self.failures[spec.name] = str(error)
+        """One figure of each client a round; who failed is left out from then on.
+
+        With `peer_rounds`, clients other than the compared ones take part in so many rounds only,
+        spread over all.
+        """
+        row: Row = {spec.name: [None] * rounds for spec in clients}
+        apart = min(peer_rounds or rounds, rounds)
+        together = {number * rounds // apart for number in range(apart)}
+        for number, spec in self.turns(clients, rounds):
+            if number in together or spec.name in COMPARED:
+                row[spec.name][number] = await self.one(spec, measure)
         return row
+
+    async def one(self, spec: ClientSpec, measure: Measure) -> Any:
+        """One figure; None if the client fails now or did before."""
+        if spec.name in self.failures:
+            return None
+        try:
+            return await measure(spec)
+        except FailedError as error:
+            self.failures[spec.name] = str(error)
+            return None
 
 
 async def batch(bench: Bench) -> Row:
@@ -80,59 +94,73 @@ async def batch(bench: Bench) -> Row:
         options: Options = {"events": sizes.batch_events, "least_cpu_s": sizes.least_cpu_s}
         return bench.processes.ask(spec, "batch", options)
 
-    return await bench.collect(bench.clients, sizes.rounds, measure)
+    return await bench.collect(bench.clients, sizes.rounds, measure, sizes.peer_rounds)
 
 
-async def _paced(bench: Bench, rounds: int, tls: bool) -> Row:
+async def _paced(bench: Bench, tls: bool) -> Row:
     sizes = bench.settings
 
     def measure(spec: ClientSpec) -> Awaitable[Any]:
         options: Options = {"events": sizes.paced_events, "streams": sizes.paced_streams}
         return bench.processes.ask(spec, "paced", options, tls=tls)
 
-    return await bench.collect(bench.clients, rounds, measure)
+    return await bench.collect(bench.clients, sizes.paced_rounds, measure, sizes.peer_rounds)
 
 
 async def paced(bench: Bench) -> Row:
     """CPU µs of an event, one event a read."""
-    return await _paced(bench, bench.settings.rounds, False)
+    return await _paced(bench, False)
 
 
 async def paced_tls(bench: Bench) -> Row:
     """The same over TLS."""
-    return await _paced(bench, bench.settings.heavy_rounds, True)
+    return await _paced(bench, True)
 
 
 async def first_token(bench: Bench) -> Row:
     """Milliseconds to the first delta, one request after the other; a list for each round."""
+    sizes = bench.settings
 
     def measure(spec: ClientSpec) -> Awaitable[Any]:
-        return bench.processes.ask(spec, "first_token", {"requests": bench.settings.requests})
+        return bench.processes.ask(spec, "first_token", {"requests": sizes.requests})
 
-    return await bench.collect(bench.main_clients(), bench.settings.rounds, measure)
+    clients = bench.clients_of("first_token")
+    return await bench.collect(clients, sizes.rounds, measure, sizes.peer_rounds)
 
 
 async def request(bench: Bench) -> Row:
     """CPU ms of a request beside its events."""
-
-    def measure(spec: ClientSpec) -> Awaitable[Any]:
-        return bench.processes.ask(spec, "request", {"requests": bench.settings.requests})
-
-    return await bench.collect(bench.clients, bench.settings.rounds, measure)
-
-
-async def memory(bench: Bench) -> Row:
-    """KB of resident memory for each open stream, in fresh processes."""
     sizes = bench.settings
 
     def measure(spec: ClientSpec) -> Awaitable[Any]:
-        options: Options = {
-            "streams": sizes.memory_streams,
-            "events_per_s": sizes.memory_events_per_s,
-        }
-        return bench.processes.ask_fresh(spec, "memory", options)
+        return bench.processes.ask(spec, "request", {"requests": sizes.requests})
 
-    return await bench.collect(bench.main_clients(), sizes.memory_rounds, measure)
+    return await bench.collect(bench.clients, sizes.rounds, measure, sizes.peer_rounds)
+
+
+async def memory(bench: Bench) -> Row:
+    """KB of resident memory for each open stream, in fresh processes.
+
+    Two at a time, on two cores: what a process keeps does not depend on its neighbour.
+    """
+    sizes = bench.settings
+    clients = bench.clients_of("memory")
+    row: Row = {spec.name: [None] * sizes.memory_rounds for spec in clients}
+    turns = bench.turns(clients, sizes.memory_rounds)
+    options: Options = {
+        "streams": sizes.memory_streams,
+        "events_per_s": sizes.memory_events_per_s,
+    }
+
+    async def take_turns(core: int | None) -> None:
+        def measure(spec: ClientSpec) -> Awaitable[Any]:
+            return bench.processes.ask_fresh(spec, "memory", options, core)
+
+        for number, spec in turns:
+            row[spec.name][number] = await bench.one(spec, measure)
+
+    await asyncio.gather(*[take_turns(core) for core in cores()])
+    return row
 
 
 async def never_read(bench: Bench) -> Row:
@@ -150,31 +178,36 @@ async def never_read(bench: Bench) -> Row:
 async def linear(bench: Bench) -> Row:
     """µs of an event in short and long streams, and of a fragment of small and large arguments."""
     sizes = bench.settings
-    own = (FLOOR, "aiohttp alone")
 
     async def measure(spec: ClientSpec) -> dict[str, float]:
-        ours = spec.name in own or spec.name.startswith("tokenline")
-        long = sizes.length if ours else sizes.peer_length
+        long = sizes.length if spec.name.startswith(_OWN) else sizes.peer_length
+        least = {"least_cpu_s": sizes.least_cpu_s}
         found = {}
         for name, events in (("short", 1000), ("long", long)):
-            options: Options = {"events": events, "least_cpu_s": sizes.least_cpu_s}
+            options: Options = {"events": events, **least}
             found[name] = await bench.processes.ask(spec, "length", options)
         for name, (size, fragments) in zip(("small", "large"), sizes.arguments, strict=True):
-            options = {"size": size, "fragments": fragments}
+            options = {"size": size, "fragments": fragments, **least}
             found[name] = await bench.processes.ask(spec, "arguments", options)
         return {**found, "events": long}
 
-    first = await bench.collect(bench.main_clients(), 1, measure)
-    ours = [spec for spec in bench.main_clients() if spec.name.startswith((FLOOR, TOKENLINE))]
-    more = await bench.collect(ours, bench.settings.rounds - 1, measure)
-    return {name: figures + more.get(name, []) for name, figures in first.items()}
+    clients = bench.clients_of("linear")
+    row = await bench.collect(clients, sizes.rounds, measure, 1)
+    ours = [spec for spec in clients if spec.name.startswith(_OWN) and spec.name not in COMPARED]
+    more = await bench.collect(ours, sizes.peer_rounds - 1, measure)
+    return {name: figures + more.get(name, []) for name, figures in row.items()}
+
+
+_OWN = (FLOOR, "aiohttp alone", TOKENLINE)
+"""Beginnings of names: those that are quick enough for several long streams."""
 
 
 async def cold(bench: Bench) -> Row:
     """Seconds and CPU seconds from starting a process to the first delta."""
-    clients = bench.main_clients()
-    await bench.collect(clients, 1, bench.processes.first_request)  # byte code, the disk's cache
-    return await bench.collect(clients, bench.settings.heavy_rounds, bench.processes.first_request)
+    clients = bench.clients_of("cold")
+    new = [spec for spec in clients if spec.name not in bench.processes.started]
+    await bench.collect(new, 1, bench.processes.first_request)  # byte code, the disk's cache
+    return await bench.collect(clients, bench.settings.cold_rounds, bench.processes.first_request)
 
 
 async def streams(bench: Bench) -> Row:
@@ -183,24 +216,24 @@ async def streams(bench: Bench) -> Row:
     Searches of all clients advance in turns.
     """
     sizes = bench.settings
-    searches = {spec.name: Search(sizes.limit_ms) for spec in bench.main_clients()}
+    clients = bench.clients_of("streams")
+    searches = {spec.name: Search(sizes.limit_ms) for spec in clients}
     row: Row = {name: {"loads": []} for name in searches}
-    while pending := [spec for spec in bench.main_clients() if searches[spec.name].wanted]:
+    while pending := [spec for spec in clients if searches[spec.name].wanted]:
         bench.say(", ".join(f"{spec.name} {searches[spec.name].wanted}" for spec in pending))
         for spec in pending:
             search = searches[spec.name]
+            options: Options = {"streams": search.wanted, **sizes.window}
             try:
-                load = await bench.processes.ask(
-                    spec, "load", {"streams": search.wanted, **sizes.window}
-                )
+                load = await bench.processes.ask(spec, "load", options)
             except FailedError as error:
                 bench.say(f"{spec.name}: {error}")
                 search.fail()
                 continue
-            row[spec.name]["loads"].append(load)
-            search.saw(load["p99_ms"])
+            row[spec.name]["loads"].append({**load, "verdict": search.saw(load)})
     for name, search in searches.items():
-        row[name]["streams"] = search.most
+        found = {"streams": search.most, "missed": search.missed, "by_server": search.by_server}
+        row[name].update(found)
     return row
 
 

@@ -10,8 +10,10 @@ class Settings:
     """Sizes of a run.
 
     Attributes:
-        rounds: of the rows that are medians over rounds.
-        heavy_rounds: of the rows that take long: TLS, fresh processes.
+        rounds: of the rows that are medians over rounds, for the clients that targets compare.
+        paced_rounds: of the rows that vary most, for the same clients.
+        peer_rounds: of all other clients, spread over those.
+        cold_rounds: of fresh processes.
         memory_rounds: of the row that varies least.
         batch_events: events of a long stream read in batches.
         least_cpu_s: CPU that a figure in batches is taken from.
@@ -28,8 +30,10 @@ class Settings:
         arguments: bytes and fragments of the small and of the large tool argument.
     """
 
-    rounds: int = 5
-    heavy_rounds: int = 3
+    rounds: int = 7
+    paced_rounds: int = 12
+    peer_rounds: int = 3
+    cold_rounds: int = 3
     memory_rounds: int = 2
     batch_events: int = 4200
     least_cpu_s: float = 0.15
@@ -53,7 +57,9 @@ class Settings:
 
 QUICK = Settings(
     rounds=1,
-    heavy_rounds=1,
+    paced_rounds=2,
+    peer_rounds=1,
+    cold_rounds=1,
     memory_rounds=1,
     batch_events=1200,
     least_cpu_s=0.02,

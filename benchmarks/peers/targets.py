@@ -1,15 +1,29 @@
-"""What tokenline has to reach, each as a ratio of figures of one run."""
+"""What tokenline has to reach, each as a ratio of figures of one run.
+
+A target counts as met or missed only if the whole interval of the median is on that side of it;
+one that has the target inside is undecided.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .figures import growth, middle, short
+from .figures import (
+    Middle,
+    difference,
+    growth,
+    middle,
+    ratio,
+    short,
+    streams_found,
+    streams_ratio,
+)
 from .results import Results
 from .roster import ANTHROPIC, FLOOR, LITELLM, OPENAI, SDK_BASED, TOKENLINE
 
 MESSAGES = "tokenline, Messages"
+MET, MISSED, UNDECIDED = "met", "not met", "undecided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +34,13 @@ class Check:
         what: what is compared.
         target: the bound, in words.
         measured: the figure it is about.
-        met: whether it keeps the bound.
+        verdict: `met`, `not met` or `undecided`.
     """
 
     what: str
     target: str
     measured: str
-    met: bool
+    verdict: str
 
 
 def check_all(results: Results) -> list[Check]:
@@ -34,22 +48,46 @@ def check_all(results: Results) -> list[Check]:
     return [check for find in _CHECKS for check in find(results)]
 
 
-def _value(results: Results, row: str, client: str) -> float | None:
-    found = middle(results, row, client)
-    return None if found is None else found.value
+def at_most(low: float | None, high: float | None, most: float) -> str:
+    """Whether what lies between these, as far as they are known, is at most `most`."""
+    if high is not None and high <= most:
+        return MET
+    return MISSED if low is not None and low > most else UNDECIDED
+
+
+def at_least(low: float | None, high: float | None, least: float) -> str:
+    """Whether what lies between these, as far as they are known, is at least `least`."""
+    if low is not None and low >= least:
+        return MET
+    return MISSED if high is not None and high < least else UNDECIDED
+
+
+def _values(results: Results, row: str, *clients: str) -> list[str]:
+    found = [middle(results, row, client) for client in clients]
+    return [short(each.value) for each in found if each is not None]
+
+
+def _range(seen: Middle, unit: str = "") -> str:
+    """The interval, where there is one."""
+    return f"{short(seen.low)}-{short(seen.high)}{unit}; " if seen.rounds > 1 else ""
 
 
 def _ratio(
     results: Results, row: str, what: str, peer: str, most: float, own: str = TOKENLINE
 ) -> Iterator[Check]:
     """`own` costs at most `most` times what `peer` does."""
-    ours, theirs = _value(results, row, own), _value(results, row, peer)
-    if ours is None or theirs is None:
+    found = ratio(results, row, own, peer)
+    if found is None:
         return
-    target = f"≤ {most:g} x {peer}" if most >= 1 else f"≤ 1/{1 / most:g} of {peer}"
-    ratio = ours / theirs
-    seen = f"{ratio:.2f} x" if most >= 1 else f"1/{1 / ratio:.1f}"
-    yield Check(what, target, f"{seen} ({short(ours)} : {short(theirs)})", ratio <= most)
+    verdict = at_most(found.low, found.high, most)
+    medians = " : ".join(_values(results, row, own, peer))
+    if most >= 1:
+        measured = f"{found.value:.2f} x ({_range(found)}{medians})"
+        yield Check(what, f"≤ {most:g} x {peer}", measured, verdict)
+        return
+    between = f"1/{1 / found.low:.1f}-1/{1 / found.high:.1f}; " if found.rounds > 1 else ""
+    measured = f"1/{1 / found.value:.1f} ({between}{medians})"
+    yield Check(what, f"≤ 1/{1 / most:g} of {peer}", measured, verdict)
 
 
 def _batch(results: Results) -> Iterator[Check]:
@@ -68,42 +106,52 @@ def _paced(results: Results) -> Iterator[Check]:
 
 
 def _streams(results: Results) -> Iterator[Check]:
-    ours = _value(results, "streams", TOKENLINE)
+    ours = streams_found(results, TOKENLINE)
     for peer, least in ((FLOOR, 0.4), (OPENAI, 5)):
-        theirs = _value(results, "streams", peer)
-        if ours is None or not theirs:
+        theirs = streams_found(results, peer)
+        if ours is None or theirs is None or not theirs.least:
             continue
-        ratio = ours / theirs
-        measured = f"{ratio:.2f} x ({ours:,.0f} : {theirs:,.0f})"
-        yield Check("Streams a core", f"≥ {least:g} x {peer}", measured, ratio >= least)
+        low, high = streams_ratio(ours, theirs)
+        sign = "" if theirs.below is not None else "≤ "
+        measured = f"{sign}{ours.least / theirs.least:.2f} x ({ours.text} : {theirs.text})"
+        verdict = at_least(low, high, least)
+        yield Check("Streams a core", f"≥ {least:g} x {peer}", measured, verdict)
 
 
 def _first_token(results: Results) -> Iterator[Check]:
     what = "Added time to first token"
-    ours, floor = (_value(results, "first_token", name) for name in (TOKENLINE, FLOOR))
-    if ours is not None and floor is not None:
-        over = ours - floor
-        measured = f"{over:.2f} ms ({ours:.2f} - {floor:.2f})"
-        yield Check(what, "≤ 0.6 ms over the floor", measured, over <= 0.6)
+    over = difference(results, "first_token", TOKENLINE, FLOOR)
+    if over is not None:
+        medians = " - ".join(_values(results, "first_token", TOKENLINE, FLOOR))
+        measured = f"{over.value:.2f} ms ({_range(over)}{medians})"
+        verdict = at_most(over.low, over.high, 0.6)
+        yield Check(what, "≤ 0.6 ms over the floor", measured, verdict)
     yield from _ratio(results, "first_token", what, OPENAI, 1 / 3)
 
 
 def _request(results: Results) -> Iterator[Check]:
-    ours = _value(results, "request", TOKENLINE)
-    if ours is not None:
-        yield Check("CPU per request beside its events", "≤ 1.2 ms", f"{ours:.2f} ms", ours <= 1.2)
+    yield from _absolute(results, "request", "CPU per request beside its events", 1.2, "ms")
+
+
+def _absolute(results: Results, row: str, what: str, most: float, unit: str) -> Iterator[Check]:
+    """A figure of our own has a bound of its own."""
+    ours = middle(results, row, TOKENLINE)
+    if ours is None:
+        return
+    between = f" ({short(ours.low)}-{short(ours.high)})" if ours.rounds > 1 else ""
+    measured = f"{short(ours.value)} {unit}{between}"
+    yield Check(what, f"≤ {most:g} {unit}", measured, at_most(ours.low, ours.high, most))
 
 
 def _memory(results: Results) -> Iterator[Check]:
-    ours = _value(results, "memory", TOKENLINE)
-    if ours is not None:
-        yield Check("Memory per open stream", "≤ 45 KB", f"{ours:.1f} KB", ours <= 45)
+    yield from _absolute(results, "memory", "Memory per open stream", 45, "KB")
     held = results.figures("never_read").get(TOKENLINE)
-    if held:
+    if held and held[0]:
         _, second, third = held[0]
         seen = f"{short(third)} KB after 6 s, {short(second)} KB after 4 s"
         what = "Memory with a consumer that never reads"
-        yield Check(what, "bounded: no growth after 4 s", seen, third <= 1.1 * second)
+        verdict = at_most(third, third, 1.1 * second)
+        yield Check(what, "bounded: no growth after 4 s", seen, verdict)
 
 
 def _linear(results: Results) -> Iterator[Check]:
@@ -114,19 +162,23 @@ def _linear(results: Results) -> Iterator[Check]:
     for what, beside, over, under in pairs:
         found = growth(results, TOKENLINE, over, under)
         if found is not None:
-            measured = f"{found.value:.2f} x ({found.spread})"
-            yield Check(what, f"≤ 1.1 x {beside}", measured, found.value <= 1.1)
+            between = f" ({short(found.low)}-{short(found.high)})" if found.rounds > 1 else ""
+            verdict = at_most(found.low, found.high, 1.1)
+            yield Check(what, f"≤ 1.1 x {beside}", f"{found.value:.2f} x{between}", verdict)
 
 
 def _cold(results: Results) -> Iterator[Check]:
-    ours = _value(results, "cold", TOKENLINE)
-    peers = {name: _value(results, "cold", name) for name in SDK_BASED}
-    known = {name: value for name, value in peers.items() if value is not None}
-    if ours is not None and known:
-        best = min(known, key=lambda name: known[name])
-        measured = f"{ours:.2f} s; the fastest, {best}: {known[best]:.2f} s"
-        what = "Import and first request, fresh process"
-        yield Check(what, "less than each SDK-based peer", measured, ours < known[best])
+    ours = middle(results, "cold", TOKENLINE)
+    found = {name: middle(results, "cold", name) for name in SDK_BASED}
+    peers = {name: each for name, each in found.items() if each is not None}
+    if ours is None or not peers:
+        return
+    best = min(peers, key=lambda name: peers[name].value)
+    seen = ratio(results, "cold", TOKENLINE, best)
+    verdict = UNDECIDED if seen is None else at_most(seen.low, seen.high, 1)
+    measured = f"{ours.value:.2f} s; the fastest, {best}: {peers[best].value:.2f} s"
+    what = "Import and first request, fresh process"
+    yield Check(what, "less than each SDK-based peer", measured, verdict)
 
 
 _CHECKS: tuple[Callable[[Results], Iterator[Check]], ...] = (

@@ -3,7 +3,7 @@
     python -m benchmarks.sender [--core 1] [--tls-certificate PEM --tls-key PEM]
 
 Prints one line of JSON, `{"url": ..., "tls_url": ...}`, and ends when its standard input does.
-`GET /ledger/ID` gives the stamps of a response, `GET /usage` the CPU time used.
+`GET /ledger/ID` gives the stamps of a response, `GET /usage` the CPU time used and when that was.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
     def _answer(self, target: str, headers: dict[str, str], body: bytes) -> None:
         assert self._transport is not None
         if target == "/usage":
-            self._send_json({"cpu_ns": time.process_time_ns()})
+            self._send_json({"at_ns": time.perf_counter_ns(), "cpu_ns": time.process_time_ns()})
         elif target.startswith("/ledger/"):
             sent = self._schedule.sent.get(target.removeprefix("/ledger/"))
             found = {} if sent is None else {"token_ns": sent.token_ns, "due_ns": sent.due_ns}

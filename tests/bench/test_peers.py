@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,14 +12,15 @@ from typing import Any
 import pytest
 from benchmarks.clients.contract import ClientSpec
 from benchmarks.latency import Window, measure_load
+from benchmarks.measures import headers_of
 from benchmarks.peers import output
 from benchmarks.peers.processes import FailedError, Processes
 from benchmarks.peers.results import Results
-from benchmarks.peers.roster import CLIENTS, FLOOR, TOKENLINE
+from benchmarks.peers.roster import CLIENTS, FLOOR, FLOORS, TOKENLINE
 from benchmarks.peers.rows import ROWS, Bench
-from benchmarks.peers.search import Search
 from benchmarks.peers.settings import QUICK
 from benchmarks.peers.targets import check_all
+from benchmarks.peers.two_cores import scaling_two, two_cores
 from benchmarks.sender import SenderProcess
 
 pytestmark = pytest.mark.server
@@ -64,13 +66,14 @@ def measure(sender: SenderProcess, *rows: str) -> dict[str, dict[str, Any]]:
 
 
 def test_every_row_gives_figures_of_both(sender: SenderProcess, tmp_path: Path) -> None:
-    rows = ("batch", "paced", "paced_tls", "first_token", "request", "linear", "cold", "scaling")
+    rows = ["batch", "paced", "paced_tls", "first_token", "request", "linear", "memory", "cold"]
+    rows += ["scaling"]
     found = measure(sender, *rows)
 
     results = Results.load(tmp_path)
     results.begin({"commit": "none", "date": "today"}, {}, True)
     for row in rows:
-        assert set(found[row]) == {FLOOR, TOKENLINE}
+        assert set(found[row]) >= {FLOOR, TOKENLINE}
         assert all(found[row].values())
         results.put(row, found[row], {})
 
@@ -79,7 +82,24 @@ def test_every_row_gives_figures_of_both(sender: SenderProcess, tmp_path: Path) 
     report = (tmp_path / "results.md").read_text()
     assert "| **tokenline** |" in report
     assert (tmp_path / "scaling.svg").read_text().startswith("<svg")
-    assert len(check_all(again)) == 7
+    assert len(check_all(again)) == 8
+
+
+def test_the_search_keeps_every_load_that_it_tried(sender: SenderProcess) -> None:
+    async def run() -> Any:
+        processes = Processes(here, sender, None)
+        sizes = replace(TINY, limit_ms=0.001)  # broken by whatever is tried
+        bench = Bench(processes, [CLIENTS[FLOOR]], sizes, lambda text: None)
+        try:
+            return await ROWS["streams"](bench)
+        finally:
+            await processes.stop()
+
+    found = asyncio.run(run())[FLOOR]
+    assert found["streams"] == 0
+    assert found["loads"][0]["streams"] == 32
+    assert found["loads"][-1]["streams"] == found["missed"] == 1
+    assert {load["verdict"] for load in found["loads"]} <= {"broken", "server"}
 
 
 def test_added_latency_is_never_negative(sender: SenderProcess) -> None:
@@ -94,6 +114,8 @@ def test_added_latency_is_never_negative(sender: SenderProcess) -> None:
     assert load.streams == 3
     assert 0 <= load.p50_ms <= load.p99_ms <= load.max_ms
     assert load.events_per_s == pytest.approx(150, rel=0.5)
+    assert load.due == pytest.approx(1, abs=0.25)
+    assert 0.5 < load.sent < 1.5
 
 
 def test_who_fails_is_left_out_and_named(sender: SenderProcess) -> None:
@@ -106,25 +128,6 @@ def test_who_fails_is_left_out_and_named(sender: SenderProcess) -> None:
             await processes.stop()
 
     asyncio.run(run())
-
-
-@pytest.mark.parametrize("truth", [1, 16, 37, 500])
-def test_search_finds_the_most_streams_that_keep_the_limit(truth: int) -> None:
-    search = Search(20.0)
-    tried = 0
-    while search.wanted:
-        tried += 1
-        search.saw(5.0 if search.wanted <= truth else 500.0)
-    assert truth * 0.93 - 1 <= search.most <= truth
-    assert tried < 14
-
-
-def test_search_gives_a_near_miss_a_second_try() -> None:
-    search = Search(20.0)
-    search.saw(30.0)
-    assert search.wanted == 32
-    search.saw(10.0)
-    assert search.most == 32
 
 
 def test_documentation_is_replaced_between_the_marks_only(tmp_path: Path) -> None:
@@ -143,3 +146,50 @@ def test_results_of_quick_and_full_runs_do_not_mix(tmp_path: Path) -> None:
     results.begin({"commit": "none"}, {}, False)
     assert results.figures("batch") == {}
     assert json.loads((tmp_path / "results.json").read_text())["quick"] is True
+
+
+def test_two_cores_are_those_that_this_process_may_use(sender: SenderProcess) -> None:
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) < 2:
+        pytest.skip("one core")
+    assert set(two_cores()) <= allowed
+
+    async def run() -> Any:
+        processes = Processes(here, sender, None)
+        bench = Bench(processes, [CLIENTS[FLOOR]], TINY, lambda text: None)
+        found = await scaling_two(bench)
+        assert bench.failures == {}
+        return found
+
+    (load,) = asyncio.run(run())[FLOOR]
+    assert load["streams"] == 4
+    assert 0 < load["sent"] < 1.5
+
+
+def test_peers_take_part_in_some_rounds_and_who_is_compared_in_all(sender: SenderProcess) -> None:
+    async def measure(spec: ClientSpec) -> float:
+        return 1.0
+
+    async def run() -> Any:
+        bench = Bench(
+            Processes(here, sender, None), list(CLIENTS.values()), TINY, lambda text: None
+        )
+        return await bench.collect(bench.clients, 7, measure, 3)
+
+    row = asyncio.run(run())
+    assert row[FLOOR] == row[TOKENLINE] == [1.0] * 7
+    assert row["litellm"] == [1.0, None, 1.0, None, 1.0, None, None]
+
+
+@pytest.mark.parametrize("api", ["messages", "responses"])
+def test_the_floor_of_each_api_sees_every_token(sender: SenderProcess, api: str) -> None:
+    async def run() -> int:
+        client = CLIENTS[FLOORS[api]].make(sender.url)
+        plan = {"ttft_s": 0.0, "inter_token_s": 0.0, "tokens": 40, "events_per_write": 7}
+        try:
+            seen: int = await client.read(headers_of(plan))
+            return seen
+        finally:
+            await client.aclose()
+
+    assert asyncio.run(run()) == 40
