@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.clients.floor import _decode as decode_chunk
-from benchmarks.clients.tokenline import spans_on
 from tokenline.batch import Batch
-from tokenline.builder import PipelineBuilder
 from tokenline.channel import Channel
-from tokenline.pipeline import Pipeline
-from tokenline.telemetry.hook import NoTelemetry, Telemetry
 from tokenline_stages.accumulator import accumulator
-from tokenline_stages.consumer import consumer
 from tokenline_stages.wire.sse import SseDecoder
 
-from .playback import Playback
+from . import runs, sockets
+from .case import FLOOR, Case, Work, looped
 from .wire import CHAT, CONTEXT, WIRES, Wire, chunks, events, reads, wire_items
-
-Work = Callable[[], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One thing to measure.
-
-    Attributes:
-        name: what it is.
-        unit: what is counted: `event`, `run`.
-        prepare: makes the input; gives the work and how many units it does.
-    """
-
-    name: str
-    unit: str
-    prepare: Callable[[], tuple[Work, int]]
 
 
 def _floor() -> tuple[Work, int]:
@@ -118,52 +95,7 @@ def _hop(batches: list[list[Any]]) -> tuple[Work, int]:
             channel.send_nowait(batch)
         await receiving
 
-    return _looped(work), sum(map(len, batches))
-
-
-def _pipeline(wire: Wire, bodies: list[bytes], telemetry: Telemetry) -> Pipeline:
-    api = wire.find()
-    return (
-        PipelineBuilder(wire.provider)
-        .source(Playback(wire.provider, wire.api, bodies))
-        .parse(api.parser())
-        .normalize(api.normalizer())
-        .fan_out(consumer(), accumulator(wire.provider))
-        .trace(telemetry)
-        .build()
-    )
-
-
-def _run(wire: Wire, bodies: list[bytes], telemetry: Telemetry) -> Work:
-    """A whole run: every stage, the consumer's loop and the result."""
-    pipeline = _pipeline(wire, bodies, telemetry)
-
-    async def work() -> None:
-        async with pipeline.run({"model": "sim", "messages": []}) as run:
-            async for _event in run:
-                pass
-            await run.result()
-
-    return _looped(work)
-
-
-def _whole(wire: Wire, events_per_read: int) -> tuple[Work, int]:
-    return _run(wire, reads(wire, events_per_read), NoTelemetry()), _count(wire)
-
-
-def _empty(telemetry: Telemetry) -> tuple[Work, int]:
-    return _run(CHAT, reads(CHAT, tokens=2), telemetry), 1
-
-
-@cache
-def event_loop() -> asyncio.AbstractEventLoop:
-    """The loop that all cases share; whoever ends with them may close it."""
-    return asyncio.new_event_loop()
-
-
-def _looped(work: Callable[[], Coroutine[Any, Any, None]]) -> Work:
-    loop = event_loop()
-    return lambda: loop.run_until_complete(work())
+    return looped(work), sum(map(len, batches))
 
 
 def _count(wire: Wire) -> int:
@@ -176,15 +108,13 @@ def _singly(batches: list[list[Any]]) -> list[list[Any]]:
 
 
 def _shared() -> Iterator[Case]:
-    yield Case("floor", "event", _floor)
+    yield Case(FLOOR, "event", _floor)
     yield Case("sse decode", "event", lambda: _sse(reads(CHAT)))
     yield Case("sse decode, one a read", "event", lambda: _sse(reads(CHAT, 1)))
     yield Case("channel, batch", "event", lambda: _channel(events(CHAT)))
     yield Case("channel, item", "event", lambda: _channel(_singly(events(CHAT))))
     yield Case("channel that wakes a task, batch", "event", lambda: _hop(events(CHAT)))
     yield Case("channel that wakes a task, item", "event", lambda: _hop(_singly(events(CHAT))))
-    yield Case("run of two events", "run", lambda: _empty(NoTelemetry()))
-    yield Case("run of two events, spans", "run", lambda: _empty(spans_on()))
 
 
 def _each(wire: Wire) -> Iterator[Case]:
@@ -192,11 +122,15 @@ def _each(wire: Wire) -> Iterator[Case]:
     yield Case(f"parser {name}", "event", lambda: _parser(wire))
     yield Case(f"normalizer {name}", "event", lambda: _normalizer(wire))
     yield Case(f"accumulator {name}", "event", lambda: _accumulator(wire))
-    yield Case(f"pipeline {name}", "event", lambda: _whole(wire, 32))
-    yield Case(f"pipeline {name}, one a read", "event", lambda: _whole(wire, 1))
 
 
 CASES: dict[str, Case] = {
-    case.name: case for case in (*_shared(), *(case for wire in WIRES for case in _each(wire)))
+    case.name: case
+    for case in (
+        *_shared(),
+        *(case for wire in WIRES for case in _each(wire)),
+        *runs.CASES,
+        *sockets.CASES,
+    )
 }
 """Every case by name."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.micro.cases import CASES, event_loop
+from benchmarks.micro.case import event_loop
+from benchmarks.micro.cases import CASES
 
 
 @pytest.fixture(scope="module", autouse=True)
