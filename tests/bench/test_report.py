@@ -423,13 +423,3 @@ def test_duration_ends_with_the_last_request() -> None:
 )
 def test_open_intervals_say_so(low: float | None, high: float | None, shown: str) -> None:
     assert show_interval(Percentile(0.99, 3e6, low, high), "ns") == shown
-
-
-def test_a_folder_that_cannot_be_written_is_told_before_the_measurement(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Files.in_folder(tmp_path).check()
-    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
-    with pytest.raises(ConfigError, match="is not writable"):
-        Files(html=tmp_path / "report.html").check()
-    Files(html=Path("/dev/null"), jsonl=tmp_path / "requests.jsonl").check()

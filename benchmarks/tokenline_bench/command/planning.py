@@ -38,6 +38,8 @@ def plan_bench(options: dict[str, Any]) -> Bench:
     if requests is None and options["duration_s"] is None and not options["trace"]:
         requests = _DEFAULT_REQUESTS
     slo = options["slo"]
+    if slo is not None:
+        slo = Objectives(bounds=read_bounds(slo), share=options["slo_share"])
     same = (
         *("title", "duration_s", "grace_s", "timeout_s", "warmup", "cancel_share"),
         *("cancel_after_s", "seed", "processes", "confidence", "check", "calibrate"),
@@ -47,7 +49,7 @@ def plan_bench(options: dict[str, Any]) -> Bench:
         work=_work(options),
         load=load,
         requests=requests,
-        slo=Objectives(bounds=read_bounds(slo), share=options["slo_share"]) if slo else None,
+        slo=slo,
         **{name: options[name] for name in same},
     )
 
@@ -115,6 +117,10 @@ def _load(options: dict[str, Any]) -> tuple[Load, ...] | Search:
     if len(given) > 1:
         names = ", ".join(f"--{name}" for name in given)
         raise ConfigError(f"{names} exclude each other; give one")
+    if options["max_concurrency"] is not None and not options["rate"] and not options["trace"]:
+        raise ConfigError("--max-concurrency bounds an open loop; give --rate or --trace with it")
+    if options["burstiness"] != 1 and options["arrivals"] != "gamma":
+        raise ConfigError("--burstiness is of gamma arrivals; give --arrivals gamma with it")
     template = _template(options)
     if options["sweep"] is None:
         return (template,)

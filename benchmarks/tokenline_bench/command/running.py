@@ -25,11 +25,13 @@ from tokenline_bench.output.save import Files, save_report
 from tokenline_bench.report import Report
 from tokenline_bench.session import Observer, Session
 from tokenline_bench.summary.build import build_report
+from tokenline_stages.http.address import check_address
 
 from .interrupts import Interrupts
 from .planning import plan_bench, plan_files
 
 EXIT_INTERRUPTED = 130
+_PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 
 def run(options: dict[str, Any]) -> None:
@@ -42,6 +44,8 @@ def run(options: dict[str, Any]) -> None:
     bench = plan_bench(options)
     files = plan_files(options)
     if options["otlp"]:
+        if not os.environ.get(_PROTOCOL, "").startswith("grpc"):  # which needs no scheme
+            check_address(options["otlp"], "--otlp")
         os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = options["otlp"]
     telemetry = OtlpExport(bench.title or bench.endpoints[0].name) if is_configured() else None
     finished = _Finished()

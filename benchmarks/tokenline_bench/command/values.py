@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tokenline.errors import ConfigError
-from tokenline_bench.config import Endpoint, Load, Search
+from tokenline_bench.config import ClosedLoop, Endpoint, Load, Search
 from tokenline_bench.load.spec import with_value
 
 _UNITS_NS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9, "": 1e6}
@@ -113,8 +113,20 @@ def read_sweep(text: str, template: Load) -> tuple[Load, ...] | Search:
     """
     low, dots, high = text.partition("..")
     if dots:
-        return Search(template=template, low=_number(low), high=_number(high))
-    return tuple(with_value(template, _number(value)) for value in text.split(","))
+        return Search(template=template, low=_level(low, template), high=_level(high, template))
+    values = [_level(value, template) for value in text.split(",")]
+    twice = {value for value in values if values.count(value) > 1}
+    if twice:
+        raise ConfigError(f"--sweep has {twice.pop():g} twice; give each level once")
+    return tuple(with_value(template, value) for value in values)
+
+
+def _level(text: str, template: Load) -> float:
+    """A value of a sweep; users are whole."""
+    value = _number(text)
+    if isinstance(template, ClosedLoop) and (value < 1 or value != int(value)):
+        raise ConfigError(f"--sweep has a concurrency of {value:g}; give whole numbers from 1 on")
+    return value
 
 
 def _number(text: str) -> float:

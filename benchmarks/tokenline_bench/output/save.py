@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from tokenline.errors import ConfigError
 from tokenline_bench.report import Report
@@ -54,14 +54,19 @@ class Files:
             if path is not None and not path.parent.is_dir():
                 raise ConfigError(f"cannot write {path}: there is no folder {path.parent}")
         for path in (self.json, self.csv, self.html):  # the other one is opened at once
-            if path is not None and not os.access(_written_to(path), os.W_OK):
-                raise ConfigError(f"cannot write {path}: {_written_to(path)} is not writable")
+            if path is not None:
+                _check_writable(path)
 
 
-def _written_to(path: Path) -> Path:
-    """What must be writable: a regular file is replaced in its folder."""
+def _check_writable(path: Path) -> None:
+    """A regular file is replaced in its folder; a pipe or a device is written to as it is."""
     target = path.resolve()
-    return target if target.exists() and not target.is_file() else target.parent
+    if target.exists() and not target.is_file():
+        return
+    try:
+        TemporaryFile(dir=target.parent).close()
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
 
 
 def save_report(report: Report, files: Files, results: Results | None = None) -> list[Path]:

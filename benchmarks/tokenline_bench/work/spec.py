@@ -45,6 +45,11 @@ class Synthetic(_Work, frozen=True, kw_only=True, tag="synthetic", forbid_unknow
         check_number("words_per_token", self.words_per_token, MOST_WORDS_PER_TOKEN, above=0)
         if self.input_spread >= self.input_tokens:
             raise ConfigError("input_spread must be smaller than input_tokens")
+        if self.shared_prefix_tokens > self.input_tokens - self.input_spread:
+            raise ConfigError(
+                f"shared_prefix_tokens is {self.shared_prefix_tokens}; give no more than the"
+                f" shortest prompt has: {self.input_tokens - self.input_spread}"
+            )
 
 
 class FixedPrompt(_Work, frozen=True, kw_only=True, tag="fixed", forbid_unknown_fields=True):
