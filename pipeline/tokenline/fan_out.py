@@ -69,9 +69,10 @@ class FanOutActor(Actor):
         stats = self.stats
         items = batch.items
         count = len(items)
-        from_ns = self._now()
+        now = self._now
+        from_ns = now()
         self._observe(items, batch.recv_ns)
-        to_ns = self._now()
+        to_ns = now()
         took_ns = to_ns - from_ns
         if not stats.first_out_ns:
             stats.note_first(from_ns, to_ns)

@@ -13,6 +13,7 @@ further attempt the clocks go on, and the pause between the two is a gap like an
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ class GapHistogram:
     __slots__ = ("_buckets", "_zeros", "count", "max_ns", "total_ns")
 
     def __init__(self) -> None:
-        self._buckets: dict[int, int] = {}
+        self._buckets: defaultdict[int, int] = defaultdict(int)
         self._zeros = 0
         self.count = 0
         self.total_ns = 0
@@ -50,8 +51,7 @@ class GapHistogram:
         """Record one gap, and `further_zeros` gaps of 0."""
         shift = gap_ns.bit_length() - _KEPT_BITS
         key = gap_ns if shift <= 0 else (shift << _KEPT_BITS) + (gap_ns >> shift)
-        buckets = self._buckets
-        buckets[key] = buckets.get(key, 0) + 1
+        self._buckets[key] += 1
         self.count += 1
         if further_zeros:
             self._zeros += further_zeros
@@ -133,8 +133,17 @@ class Meter:
 
     def observe(self, items: Sequence[Any], recv_ns: int) -> None:
         """Look at one batch on its way to the branches."""
-        if len(items) == 1 and self.first_token_ns is not None:
-            self._observe_one(items[0], recv_ns)
+        if (
+            len(items) == 1
+            and (kind := type(items[0])) in CONTENT_EVENTS
+            and self.first_token_ns is not None
+        ):
+            # One event in one read, not the first: how tokens really arrive.
+            self.chunks += 1
+            self.gaps.add(recv_ns - self.last_token_ns)
+            self.last_token_ns = recv_ns
+            if self.first_answer_ns is None and kind in ANSWER_EVENTS:
+                self.first_answer_ns = recv_ns
             return
         kinds = set(map(type, items))
         if Reset in kinds:
@@ -154,21 +163,6 @@ class Meter:
         self._start(last_token_ns=items[kept - 1].recv_ns)
         if kept < len(items):
             self.observe(items[kept:], recv_ns)
-
-    def _observe_one(self, item: Any, recv_ns: int) -> None:
-        """One event in one read, not the first: how tokens really arrive."""
-        kind = type(item)
-        if kind not in CONTENT_EVENTS:
-            if kind is Reset:
-                self._reset((item,), recv_ns)
-            else:
-                self._note_others((item,), recv_ns)
-            return
-        self.chunks += 1
-        self.gaps.add(recv_ns - self.last_token_ns)
-        self.last_token_ns = recv_ns
-        if self.first_answer_ns is None and kind in ANSWER_EVENTS:
-            self.first_answer_ns = recv_ns
 
     def _note_content(self, kinds: set[type], content: int, recv_ns: int) -> None:
         self.chunks += content

@@ -20,9 +20,26 @@ class ActorSpec:
     capacity: Capacity = field(default_factory=Capacity)
 
 
+@dataclass(slots=True, eq=False)
+class Passed:
+    """Batches of one item that went through a whole chain, each stage making one item of one.
+
+    How most tokens come: counted once for all stages of the chain instead of in each.
+    """
+
+    batches: int = 0
+    bytes: int = 0
+
+
+_NOTHING_PASSED = Passed()
+
+
 @dataclass(slots=True)
 class StageStats:
-    """What a stage writes while it runs: plain integers, see `StageRecord` for meanings."""
+    """What a stage writes while it runs: plain integers, see `StageRecord` for meanings.
+
+    `passed` is what it shares with the chain that it is in, to be added to its own counts.
+    """
 
     started_ns: int = 0
     ended_ns: int = 0
@@ -35,6 +52,7 @@ class StageStats:
     blocked_ns: int = 0
     first_out_ns: int = 0
     errors: int = 0
+    passed: Passed = _NOTHING_PASSED
 
     def taken(
         self, from_ns: int, to_ns: int, items_in: int, items_out: int, size_bytes: int
@@ -75,6 +93,7 @@ class StageStats:
         ended_ns = self.ended_ns or now_ns
         started_ns = self.started_ns or ended_ns
         busy_ns = self.processing_ns + self.blocked_ns
+        passed = self.passed
         queue = inbox.stats() if inbox is not None else None
         return StageRecord(
             name=spec.name,
@@ -82,10 +101,10 @@ class StageStats:
             index=spec.index,
             started_ns=started_ns,
             ended_ns=ended_ns,
-            items_in=self.items_in,
-            items_out=self.items_out,
-            batches=self.batches,
-            bytes=self.bytes,
+            items_in=self.items_in + passed.batches,
+            items_out=self.items_out + passed.batches,
+            batches=self.batches + passed.batches,
+            bytes=self.bytes + passed.bytes,
             processing_ns=self.processing_ns,
             queue_wait_ns=queue.queue_wait_ns if queue else 0,
             blocked_ns=self.blocked_ns,

@@ -13,6 +13,8 @@ from collections.abc import Callable, Generator
 from contextvars import Context
 from typing import Any
 
+_IN_ASYNCIO = vars(asyncio)  # `hasattr` would write an error message for each token
+
 
 class Wakes:
     """Waiters of one run that go on when what a read brought has been handed on.
@@ -109,7 +111,7 @@ class Waiter:
     def resume(self) -> None:
         """Let the task go on, before this returns if nothing is in its way."""
         # With `nest_asyncio` a loop that the reader runs would call this read back.
-        if self._wakeup is None or self._context is None or hasattr(asyncio, "_nest_patched"):
+        if self._wakeup is None or self._context is None or "_nest_patched" in _IN_ASYNCIO:
             self.resume_soon()
             return
         try:

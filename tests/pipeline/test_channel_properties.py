@@ -230,7 +230,7 @@ class ChannelMachine(RuleBasedStateMachine):
             return
         stats, capacity = self.channel.stats(), self.channel.capacity
         assert stats.items == len(self.channel)
-        alone = len(self.channel._queue) == 1
+        alone = len(self.channel.queue) == 1
         assert alone or stats.items <= capacity.max_items
         assert alone or stats.bytes <= capacity.max_bytes
 
@@ -238,7 +238,7 @@ class ChannelMachine(RuleBasedStateMachine):
     def the_newest_wait(self) -> None:
         if not hasattr(self, "channel") or self.sending is not None:
             return
-        waiting = [n for batch, _ in self.channel._queue for item in batch.items for n in item]
+        waiting = [n for batch, _ in self.channel.queue for item in batch.items for n in item]
         if self.overflow is not Overflow.DROP_NEWEST:
             assert waiting == self.accepted[len(self.accepted) - len(waiting) :]
 
