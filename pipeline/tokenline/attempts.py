@@ -58,7 +58,6 @@ class Attempts:
         count: requests made so far.
         retry_wait_ns: Σ time waited between attempts.
         limiter_wait_ns: Σ time waited for the limiter.
-        history: one record for each finished attempt.
     """
 
     def __init__(
@@ -94,8 +93,21 @@ class Attempts:
         self.count = 0
         self.retry_wait_ns = 0
         self.limiter_wait_ns = 0
-        self.history: list[AttemptRecord] = []
+        self._noted: dict[int, AttemptRecord] = {}
+        self._continued_bytes = 0
         self.current = self._open(self._routes[0], steps, sent)
+
+    # --- for the record --------------------------------------------------------------------
+
+    @property
+    def history(self) -> tuple[AttemptRecord, ...]:
+        """One record for each finished attempt, in the order of their requests."""
+        return tuple(self._noted[number] for number in sorted(self._noted))
+
+    @property
+    def bytes(self) -> int:
+        """Body bytes of the attempts whose content was kept; before any, of the last."""
+        return self._continued_bytes + self.current.stats.bytes
 
     # --- from outside ----------------------------------------------------------------------
 
@@ -153,6 +165,8 @@ class Attempts:
                 route_at, tries = self._next_route(route_at), 0
             if route_at < 0 or self._stopped:
                 return self._counted(error)
+            if self.current.committed and self._resumption.context.continued:
+                self._continued_bytes += self.current.stats.bytes
             self.current = self._open(self._routes[route_at])
 
     def _next_route(self, route_at: int) -> int:
@@ -301,14 +315,12 @@ class Attempts:
 
     def _note(self, attempt: Attempt, error: BaseException | None) -> None:
         outcome = Outcome.OK if error is None else Outcome.ERROR
-        self.history.append(
-            AttemptRecord(
-                route=attempt.route.name,
-                provider=attempt.route.source.provider,
-                request_ns=attempt.stamps.request_ns,
-                ended_ns=self._now(),
-                outcome=Outcome.CANCELLED if attempt.given_up else outcome,
-                error=type(error).__name__ if error is not None else None,
-                committed=attempt.committed,
-            )
+        self._noted[attempt.number] = AttemptRecord(
+            route=attempt.route.name,
+            provider=attempt.route.source.provider,
+            request_ns=attempt.stamps.request_ns,
+            ended_ns=self._now(),
+            outcome=Outcome.CANCELLED if attempt.given_up else outcome,
+            error=type(error).__name__ if error is not None else None,
+            committed=attempt.committed,
         )

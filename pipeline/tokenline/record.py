@@ -215,16 +215,17 @@ class RunRecord:
         timings: the stamps.
         gaps: gaps between content events.
         chunks: content events received.
-        bytes: response body bytes read.
+        bytes: response body bytes read; of all attempts that one response was continued by.
         response_id: the provider's message id.
         response_model: the model that answered.
         finish_reasons: raw finish reasons, one for each choice.
-        usage: token counts, if the provider reported any.
+        usage: token counts, if the provider reported any; of a response that was continued the
+            last reported, by an attempt whose input holds what it continued.
         usage_estimated: the counts come from a local counter.
         attempts: how many requests were made.
         retry_wait_ns: time spent waiting between attempts.
         limiter_wait_ns: time spent waiting for the limiter.
-        attempt_records: one record for each finished attempt, in the order they ended.
+        attempt_records: one record for each finished attempt, in the order of requests.
         route: name of the route whose content was delivered, or that was tried last.
         unknown_events: events this version does not know.
         stages: one record for each stage, in flow order.

@@ -478,7 +478,7 @@ class Supervisor:
             timings=self.timings(),
             gaps=meter.gaps.summary(),
             chunks=meter.chunks,
-            bytes=self._attempts.current.stats.bytes,
+            bytes=self._attempts.bytes,
             response_id=meter.response_id,
             response_model=meter.response_model,
             finish_reasons=tuple(meter.finish_reasons),
@@ -488,7 +488,7 @@ class Supervisor:
             retry_wait_ns=self._attempts.retry_wait_ns,
             unknown_events=0,
             limiter_wait_ns=self._attempts.limiter_wait_ns,
-            attempt_records=tuple(self._attempts.history),
+            attempt_records=self._attempts.history,
             route=self._attempts.current.route.name,
             stages=(
                 *self._attempts.current.records(self._ended_ns),

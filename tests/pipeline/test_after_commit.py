@@ -103,6 +103,8 @@ def test_continued_twice_each_time_from_the_runs_own_request() -> None:
             assert (await run.result()).text == "begun begun a b "
         turns = [request.payload.get("turns") for request in source.requests]
         assert turns == [None, ["begun "], ["begun "], ["begun begun "]]
+        assert run.record is not None
+        assert run.record.bytes == 2 * len(b"begun\n") + len(b"".join(GOOD))
 
     run_virtual(main())
 

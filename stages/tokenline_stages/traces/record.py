@@ -223,7 +223,7 @@ class TraceRecord(msgspec.Struct, frozen=True, kw_only=True):
         outcome: `ok`, `error`, `timeout`, `cancelled` or `abandoned`.
         error: what the caller saw, if it did not end well.
         attempts: requests made.
-        attempt_records: one entry for each finished request, in the order they ended.
+        attempt_records: one entry for each finished request, in the order they were made.
         chunks: content events received.
         bytes: response body bytes read.
         unknown_events: events this version does not know.
