@@ -9,12 +9,16 @@ from typing import Any, Self
 
 from .machine import load_average
 
+METHOD = 2
+"""How figures are taken and kept; those of another method are not mixed with ours, but dropped."""
+
 
 class Results:
     """What was measured.
 
     Attributes:
-        data: `{"machine", "versions", "rows": {row: {"figures", "failures", "at", "load"}}}`.
+        data: `{"method", "machine", "versions", "rows": {row: one}}`, where one row is
+            `{"figures", "failures", "at", "load", "commit"}`.
     """
 
     def __init__(self, path: Path, data: dict[str, Any]) -> None:
@@ -23,9 +27,11 @@ class Results:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Those of earlier runs, if there are any."""
+        """Those of earlier runs by the same method, if there are any."""
         path = folder / "results.json"
-        data = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"rows": {}}
+        data = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if data.get("method") != METHOD:
+            data = {"method": METHOD, "rows": {}}
         return cls(path, data)
 
     def begin(

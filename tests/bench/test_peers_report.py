@@ -1,5 +1,6 @@
 """What the tables say of figures: intervals, undecided targets, lower bounds, dashes."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,17 @@ def test_the_readme_says_when_and_on_what_it_was_measured(results: Results) -> N
     results.data["rows"]["batch"] |= {"at": "2026-03-04 10:00", "load": 0.5}
     told = output.measured_on(results)
     assert told.startswith("Measured 2026-03-04 on abacus, 2 cores, Python 3.11.0, commit abc")
+
+
+def test_figures_of_an_older_method_are_dropped(tmp_path: Path) -> None:
+    rows = {"batch": {"figures": {FLOOR: [1.0]}, "failures": {}}}
+    (tmp_path / "results.json").write_text(json.dumps({"rows": rows}))
+    assert Results.load(tmp_path).figures("batch") == {}
+
+
+def test_figures_are_there_again(tmp_path: Path, results: Results) -> None:
+    results.put("batch", {FLOOR: [1.0]}, {})
+    assert Results.load(tmp_path).figures("batch") == {FLOOR: [1.0]}
 
 
 def test_who_failed_in_every_round_is_said_to_have_failed(results: Results) -> None:
