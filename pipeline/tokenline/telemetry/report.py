@@ -25,6 +25,21 @@ _MOST_KINDS = 256
 """Of how many kinds of requests (provider, models, server) the attributes are kept ready."""
 
 
+@dataclass(frozen=True, slots=True)
+class RequestAttributes:
+    """The convention's attributes of a kind of request.
+
+    Attributes:
+        plain: those of most metrics.
+        of_input: with the token type of input.
+        of_output: with that of output.
+    """
+
+    plain: Mapping[str, AttributeValue]
+    of_input: Mapping[str, AttributeValue]
+    of_output: Mapping[str, AttributeValue]
+
+
 @dataclass(slots=True)
 class Report:
     """One finished run.
@@ -51,7 +66,7 @@ class Report:
 
     context: Context | None
     wall_offset_ns: int
-    attributes: Mapping[str, AttributeValue]
+    attributes: RequestAttributes
     own_attributes: Mapping[str, str]
     duration_s: float
     outcome: Outcome
@@ -101,7 +116,7 @@ def report_of(record: RunRecord, context: Context | None) -> Report:
     )
 
 
-def metric_attributes(record: RunRecord) -> Mapping[str, AttributeValue]:
+def metric_attributes(record: RunRecord) -> RequestAttributes:
     """Attributes of the convention's metrics; never ids of conversations or users."""
     info = record.info
     provider = answering_provider(record)
@@ -125,7 +140,7 @@ def _genai_attributes(
     response_model: str | None,
     address: str | None,
     port: int | None,
-) -> Mapping[str, AttributeValue]:
+) -> RequestAttributes:
     found: Attributes = {names.OPERATION_NAME: operation, names.PROVIDER_NAME: provider}
     if model is not None:
         found[names.REQUEST_MODEL] = model
@@ -135,7 +150,12 @@ def _genai_attributes(
         found[names.SERVER_ADDRESS] = address
         if port is not None:
             found[names.SERVER_PORT] = port
-    return valid_attributes(found)
+    plain = valid_attributes(found)
+    return RequestAttributes(
+        plain,
+        {**plain, names.TOKEN_TYPE: names.TOKEN_TYPE_INPUT},
+        {**plain, names.TOKEN_TYPE: names.TOKEN_TYPE_OUTPUT},
+    )
 
 
 @lru_cache(_MOST_KINDS)

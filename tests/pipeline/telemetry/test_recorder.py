@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from opentelemetry.context import Context
@@ -16,17 +16,21 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import set_span_in_context
 
 from tokenline.telemetry import recorder as module
-from tokenline.telemetry.recorder import Record, recorder
+from tokenline.telemetry.recorder import Recorder, SharedAttributes
 from tokenline.telemetry.valid import Attributes
 
 ATTRIBUTES: Attributes = {"gen_ai.provider.name": "openai", "server.port": 8080, "more": True}
+NONE: Attributes = {}
 OTHER: Attributes = {"gen_ai.provider.name": "käse"}
 
 
+Record: TypeAlias = Callable[[float, SharedAttributes, Context | None], None]
+
+
 def by_recorder(histogram: Histogram) -> Record:
-    record = recorder(histogram)
-    assert record != histogram.record
-    return record
+    made = Recorder(histogram)
+    assert made.is_direct
+    return made.record
 
 
 def by_instrument(histogram: Histogram) -> Record:
@@ -49,7 +53,7 @@ def exported(way: Callable[[Histogram], Record], context: Context, **arguments: 
         for value in values:
             record(value, ATTRIBUTES, context)
         record(0.5, OTHER, context)
-        record(0.5, None, context)
+        record(0.5, NONE, context)
         record(0.5, ATTRIBUTES, None)
         data = reader.get_metrics_data()
         assert data is not None
@@ -92,6 +96,10 @@ def context() -> Iterator[Context]:
             },
             id="exponential",
         ),
+        pytest.param(
+            {"views": [View(instrument_name="h", name="a"), View(instrument_name="h", name="b")]},
+            id="two",
+        ),
         pytest.param({"exemplar_filter": AlwaysOnExemplarFilter()}, id="every exemplar"),
     ],
 )
@@ -109,12 +117,70 @@ def test_both_ways_export_the_same(
 
 def test_instruments_of_another_make_are_recorded_on_as_usual() -> None:
     histogram = NoOpMeter("test").create_histogram("h")
-    assert recorder(histogram) == histogram.record
+    assert not Recorder(histogram).is_direct
 
 
 def test_another_shape_of_measurement_is_not_guessed_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FIELDS", (*module._FIELDS, "links"))
     provider = MeterProvider(shutdown_on_exit=False)
     histogram = provider.get_meter("test").create_histogram("h")
-    assert recorder(histogram) == histogram.record
+    assert not Recorder(histogram).is_direct
     provider.shutdown()
+
+
+def test_a_reader_that_is_added_gets_what_follows(context: Context) -> None:
+    first, second = InMemoryMetricReader(), InMemoryMetricReader()
+    provider = MeterProvider([first], shutdown_on_exit=False)
+    if not hasattr(provider, "add_metric_reader"):
+        pytest.skip("not in this version of the SDK")
+    record = by_recorder(provider.get_meter("test").create_histogram("h"))
+    for _ in range(3):
+        record(1.0, ATTRIBUTES, context)
+    provider.add_metric_reader(second)
+    for _ in range(3):
+        record(1.0, ATTRIBUTES, context)
+    assert [_counts(reader) for reader in (first, second)] == [[6], [3]]
+    provider.shutdown()
+
+
+def test_sets_past_the_limit_overflow_as_they_should(context: Context) -> None:
+    try:
+        view = View(instrument_name="h", aggregation_cardinality_limit=3)
+    except TypeError:
+        pytest.skip("not in this version of the SDK")
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], views=[view], shutdown_on_exit=False)
+    record = by_recorder(provider.get_meter("test").create_histogram("h"))
+    sets: list[Attributes] = [{"number": number} for number in range(5)]
+    for attributes in sets * 3:
+        record(1.0, attributes, context)
+    assert _counts(reader) == [3, 3, 3, 6]
+    provider.shutdown()
+
+
+def test_among_very_many_sets_none_is_lost(context: Context) -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    record = by_recorder(provider.get_meter("test").create_histogram("h"))
+    sets: list[Attributes] = [{"number": number} for number in range(600)]
+    for attributes in sets * 2:
+        record(1.0, attributes, context)
+    assert _counts(reader) == [2] * len(sets)
+    provider.shutdown()
+
+
+def test_another_object_in_place_of_an_old_set_is_not_taken_for_it(context: Context) -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    record = by_recorder(provider.get_meter("test").create_histogram("h"))
+    for number in range(250):  # Each set is the caller's no more before the next is made.
+        record(1.0, {"number": number % 100}, context)
+    assert _counts(reader) == [3] * 50 + [2] * 50
+    provider.shutdown()
+
+
+def _counts(reader: InMemoryMetricReader) -> list[int]:
+    data = reader.get_metrics_data()
+    assert data is not None
+    (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
+    return [getattr(point, "count", 0) for point in metric.data.data_points]
