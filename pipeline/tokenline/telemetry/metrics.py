@@ -1,8 +1,8 @@
 """The instruments of a meter provider, and what one finished run records on them.
 
-A measurement costs 4 us and more, nearly all the SDK's, so each run records sums and summaries once, at its
-end, off the stream's path. The context of the request span goes with
-every measurement: that is what links exemplars to traces.
+A measurement costs 4 us and more, nearly all the SDK's, so each run records sums and summaries
+once, at its end, off the stream's path. The context of the request span goes with every
+measurement: that is what links exemplars to traces.
 """
 
 import threading
