@@ -10,7 +10,7 @@ import statistics
 import pytest
 from benchmarks.clock_errors import PROVIDERS, compare
 from benchmarks.clock_table import STAMPS
-from benchmarks.server_clocks import compare_to_timings
+from benchmarks.server_clocks import compare_behind_relay, compare_to_timings
 
 from tests.end_to_end.llamacpp import LlamaServer
 from tokenline_stages.simulator import Plan, SimulatorProcess
@@ -37,6 +37,15 @@ async def test_many_streams_are_late_but_never_early(simulator: SimulatorProcess
     errors = (await compare(simulator, "openai", PLAN, requests=40, at_once=40)).rows
     for name in (*STAMPS, "request", "every event"):
         assert min(errors[name]) >= 0
+
+
+async def test_behind_a_relay(simulator: SimulatorProcess) -> None:
+    url = simulator.openai_base_url
+    errors = (await compare_behind_relay(url, "sim", ttft_ms=10, itl_ms=2, requests=4)).rows
+    for name in (*STAMPS, "request", "every event", "bare socket: first token"):
+        assert min(errors[name]) >= 0, f"{name} was earlier than the relay's stamp"
+        assert statistics.median(errors[name]) < LATE_MS, name
+    assert min(errors["server: first token - told"]) >= 0
 
 
 async def test_a_real_server_s_own_timings_agree(scripted_llama: LlamaServer) -> None:
