@@ -52,7 +52,23 @@ _COUNTS = (
 )
 
 
+def _covers(new: Usage, old: Usage) -> bool:
+    """Whether `new` leaves out nothing that `old` has: with every chunk, where each has one."""
+    return (
+        (new.input_tokens is not None or old.input_tokens is None)
+        and (new.output_tokens is not None or old.output_tokens is None)
+        and (new.cached_input_tokens is not None or old.cached_input_tokens is None)
+        and (new.cache_write_input_tokens is not None or old.cache_write_input_tokens is None)
+        and (new.reasoning_tokens is not None or old.reasoning_tokens is None)
+        and (new.raw is not None or old.raw is None)
+        and (new.total_tokens is not None or old.total_tokens is None)
+    )
+
+
 def _merge(old: Usage, new: Usage) -> Usage:
+    """What is known after `new`: it replaces, but what it leaves out stays."""
+    if _covers(new, old):
+        return new
     counts = {name: getattr(new, name) for name in _COUNTS}
     for name, count in counts.items():
         if count is None:
@@ -166,10 +182,9 @@ class Accumulator:
                 text = event.arguments
             else:
                 self._size_bytes = size
-                self._growing = _NOTHING_GROWS
                 self._fold_other(event)
                 size = self._size_bytes
-                number, pieces = _NOTHING_GROWS
+                number, pieces = self._growing
                 continue
             if event.part != number:
                 self._size_bytes = size
@@ -288,6 +303,10 @@ class Accumulator:
         self._check_size()
 
     def _fold_other(self, event: Event) -> None:
+        if type(event) is UsageUpdate:  # between two deltas of a part, with some providers
+            self._usage_update(event)
+            return
+        self._growing = _NOTHING_GROWS
         fold_part = PART_FOLDS.get(type(event))
         if fold_part is not None:
             draft = self._open(cast(PartEvent, event))
@@ -326,7 +345,6 @@ class Accumulator:
 _FOLDS: dict[type, Callable[[Accumulator, Any], None]] = {
     MessageStart: Accumulator._message_start,
     Logprobs: Accumulator._log_probabilities,
-    UsageUpdate: Accumulator._usage_update,
     Finish: Accumulator._finish,
     Ping: Accumulator._ping,
     UnknownEvent: Accumulator._unknown_event,

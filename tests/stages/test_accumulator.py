@@ -542,3 +542,14 @@ def test_fragments_join_to_the_exact_text(fragments: list[str]) -> None:
     assert result.text == "".join(fragments)
     assert result.tool_calls[0].arguments == "".join(fragments)
     assert isinstance(result.content[1], ToolCall)
+
+
+def test_usage_between_two_deltas_leaves_their_part_open() -> None:
+    accumulator = Accumulator("m")
+    for number in range(200):
+        accumulator.feed([TextDelta(2 * number, 0, "m", 0, "a")], 0, [])
+        usage = Usage(output_tokens=number, raw={"output": number})
+        accumulator.feed([UsageUpdate(2 * number + 1, 0, "m", usage)], 0, [])
+    result = accumulator.snapshot()
+    assert result.text == "a" * 200
+    assert result.usage.output_tokens == 199

@@ -56,12 +56,14 @@ def read_usage(usage: dict[str, Any]) -> Usage:
     """Token counts from a `usageMetadata` object, in the normalized meaning."""
     get = usage.get
     thoughts = get("thoughtsTokenCount")
+    total = get("totalTokenCount")
+    cached = get("cachedContentTokenCount")
     return Usage(
         input_tokens=_add(get("promptTokenCount"), get("toolUsePromptTokenCount")),
         output_tokens=_add(get("candidatesTokenCount"), thoughts),
-        total_tokens=_add(get("totalTokenCount"), None),
-        cached_input_tokens=_add(get("cachedContentTokenCount"), None),
-        reasoning_tokens=_add(thoughts, None),
+        total_tokens=total if type(total) is int else None,
+        cached_input_tokens=cached if type(cached) is int else None,
+        reasoning_tokens=thoughts if type(thoughts) is int else None,
         raw=usage,
     )
 
