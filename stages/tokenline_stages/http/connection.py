@@ -328,7 +328,12 @@ class HttpConnection(asyncio.BufferedProtocol):
         return response
 
     def _hand_over(self, response: HttpResponse) -> None:
-        data = self._parser.take_body()
+        parser = self._parser
+        if len(parser.parts) == 1:  # `take_body`, spelled out: one event, one chunk, one read
+            data = parser.parts.pop()
+            parser.body_bytes += len(data)
+        else:
+            data = parser.take_body()
         try:
             more = response.sink(data)
         except Exception as error:
@@ -337,7 +342,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             return
         if not more and self._response is response:
             response.paused = True
-            if self._parser.progress is Progress.BODY:
+            if parser.progress is _BODY:
                 self.pause_reading()
 
     def _finish(self) -> None:
