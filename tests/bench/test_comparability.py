@@ -156,7 +156,7 @@ def test_the_command_fails_where_something_is_missing(tokenline: Tokenline, tmp_
     code, output, _ = compare("few", "few")
     assert code == 0
     assert "ttft.p90 is not judged: 20 and 20 requests; it takes 50 each" in output
-    assert "0 regressions, 4 within bounds" in output
+    assert "0 regressions, 4 within bounds, 1 of too few requests to be judged" in output
     report(count=6).save(paths["fewer"])
     report(1.3, count=6).save(paths["slower"])
     code, output, _ = compare("fewer", "slower")

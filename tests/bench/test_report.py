@@ -363,6 +363,12 @@ def test_warnings(warning: str, options: dict[str, Any]) -> None:
     assert warning in warnings_of(options.pop("samples", some_samples()), **options)
 
 
+def test_no_correction_is_proposed_that_would_be_refused() -> None:
+    found = warnings_of(some_samples(input_tokens=1), work=Synthetic(input_tokens=11))
+    assert "prompts came to 1 tokens instead of 11 by the server's count" in found
+    assert "--words-per-token" not in found
+
+
 def test_busy_generator_says_that_it_was_the_bottleneck() -> None:
     level = level_of(some_samples())
     level.workers = [msgspec.structs.replace(level.workers[0], cpu_ns=950 * MS)]

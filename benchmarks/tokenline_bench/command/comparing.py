@@ -63,9 +63,11 @@ def compare(before: Path, after: Path, thresholds: tuple[str, ...], strict: bool
     bad = [v for v in verdicts if v.regression or (strict and v.possible)]
     unclear = [verdict for verdict in verdicts if verdict.possible]
     within = sum(_word(verdict) == "ok" for verdict in verdicts)
+    few = sum(_word(verdict) == "too few" and not verdict.possible for verdict in verdicts)
     console.print(
         f"{len(bad)} regressions, {within} within bounds"
         + (f", {len(unclear)} worse but may be chance: {_cure(unclear)}" if unclear else "")
+        + (f", {few} of too few requests to be judged" if few else "")
         + (f", {len(missing)} missing" if missing else ""),
         highlight=False,
     )

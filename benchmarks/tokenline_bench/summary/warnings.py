@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokenline_bench.config import ClosedLoop, FixedPrompt, OpenLoop, PromptFile, Synthetic
+from tokenline_bench.limits import MOST_WORDS_PER_TOKEN
 from tokenline_bench.metrics import loop_lag
 from tokenline_bench.report import EndpointReport, LevelReport, Report
 from tokenline_bench.results import Results
@@ -143,9 +144,10 @@ def _of_lengths(endpoint: EndpointReport, report: Report) -> Iterator[str]:
     counted = endpoint.metrics.get("input_tokens")
     if counted is not None and abs(counted.mean / work.input_tokens - 1) > _OFF:
         factor = work.words_per_token * work.input_tokens / counted.mean if counted.mean else 0
+        cure = f"; --words-per-token {factor:.2f} would correct it"
         yield (
             f"prompts came to {counted.mean:.0f} tokens instead of {work.input_tokens} by the"
-            f" server's count; --words-per-token {factor:.2f} would correct it"
+            f" server's count{cure if 0 < factor <= MOST_WORDS_PER_TOKEN else ''}"
         )
     answered = endpoint.metrics.get("output_tokens")
     asked = work.output_tokens
