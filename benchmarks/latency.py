@@ -13,7 +13,7 @@ import json
 import os
 import time
 import urllib.request
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -21,6 +21,7 @@ from benchmarks.clients.contract import Client
 from benchmarks.measures import WrongCountError, headers_of, quantile, rss_bytes
 
 EVENTS_PER_S = 50
+MOST_STARTS_PER_S = 500
 _TTFT_S = 0.02
 _ASK_S = 0.1
 """So long before the window the server is asked for its CPU time: the answer is there by then."""
@@ -33,7 +34,7 @@ class Window:
     """When streams start and what is looked at, seconds.
 
     Attributes:
-        ramp_s: over which time they start.
+        ramp_s: over which time they start; longer for more than `MOST_STARTS_PER_S` allows.
         settle_s: then nothing counts for so long.
         measure_s: then everything does.
         tail_s: so long the streams go on after that.
@@ -43,6 +44,10 @@ class Window:
     settle_s: float = 0.4
     measure_s: float = 1.5
     tail_s: float = 0.1
+
+    def of(self, streams: int) -> Window:
+        """The window for so many streams: open streams are what is looked at, not the opening."""
+        return replace(self, ramp_s=max(self.ramp_s, streams / MOST_STARTS_PER_S))
 
     @property
     def total_s(self) -> float:
@@ -99,6 +104,7 @@ async def measure_load(client: Client, control_url: str, streams: int, window: W
         WrongCountError: a stream did not bring all its events, or none came in the window.
     """
     gc.collect()
+    window = window.of(streams)
     reading = _Reading(client, streams, window)
     from_ns = time.perf_counter_ns() + round((window.ramp_s + window.settle_s) * 1e9)
     to_ns = from_ns + round(window.measure_s * 1e9)

@@ -104,7 +104,7 @@ async def _paced(bench: Bench, tls: bool) -> Row:
         options: Options = {"events": sizes.paced_events, "streams": sizes.paced_streams}
         return bench.processes.ask(spec, "paced", options, tls=tls)
 
-    return await bench.collect(bench.clients, sizes.paced_rounds, measure, sizes.peer_rounds)
+    return await bench.collect(bench.clients, sizes.paced_rounds, measure, sizes.paced_peer_rounds)
 
 
 async def paced(bench: Bench) -> Row:
@@ -157,6 +157,8 @@ async def memory(bench: Bench) -> Row:
             return bench.processes.ask_fresh(spec, "memory", options, core)
 
         for number, spec in turns:
+            if number and spec.name not in COMPARED:
+                continue
             row[spec.name][number] = await bench.one(spec, measure)
 
     await asyncio.gather(*[take_turns(core) for core in cores()])

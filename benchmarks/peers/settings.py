@@ -13,8 +13,9 @@ class Settings:
         rounds: of the rows that are medians over rounds, for the clients that targets compare.
         paced_rounds: of the rows that vary most, for the same clients.
         peer_rounds: of all other clients, spread over those.
+        paced_peer_rounds: the same in the rows that vary most, which take longest.
         cold_rounds: of fresh processes.
-        memory_rounds: of the row that varies least.
+        memory_rounds: of the row that varies least; other clients have one.
         batch_events: events of a long stream read in batches.
         least_cpu_s: CPU that a figure in batches is taken from.
         paced_streams: streams at 50 events a second; few enough for the slowest peer's core.
@@ -33,6 +34,7 @@ class Settings:
     rounds: int = 7
     paced_rounds: int = 12
     peer_rounds: int = 3
+    paced_peer_rounds: int = 2
     cold_rounds: int = 3
     memory_rounds: int = 2
     batch_events: int = 4200
@@ -59,6 +61,7 @@ QUICK = Settings(
     rounds=1,
     paced_rounds=2,
     peer_rounds=1,
+    paced_peer_rounds=1,
     cold_rounds=1,
     memory_rounds=1,
     batch_events=1200,

@@ -33,7 +33,7 @@ class Answer:
     tokens: tuple[int, ...]
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=2048)
 def prepare(path: str, plan_text: str, arguments: str, include_usage: bool) -> Answer | None:
     """The answer to a request; None where no API is at that path.
 

@@ -33,9 +33,13 @@ class Sent:
 
 
 class Stream:
-    """One response under way."""
+    """One response under way.
 
-    __slots__ = ("_answer", "_head", "_position", "_sent", "_start_ns", "_transport")
+    Attributes:
+        due_ns: when the next write is due; -1 after the last.
+    """
+
+    __slots__ = ("_answer", "_head", "_position", "_sent", "_start_ns", "_transport", "due_ns")
 
     def __init__(
         self, transport: asyncio.Transport, answer: Answer, request_id: bytes, sent: Sent
@@ -46,13 +50,7 @@ class Stream:
         self._sent = sent
         self._position = 0
         self._start_ns = time.perf_counter_ns()
-
-    @property
-    def due_ns(self) -> int:
-        """When the next write is due; -1 after the last."""
-        if self._position == len(self._answer.writes):
-            return -1
-        return self._start_ns + self._answer.due_ns[self._position]
+        self.due_ns = self._start_ns + answer.due_ns[0]
 
     @property
     def ready(self) -> bool:
@@ -68,17 +66,18 @@ class Stream:
     def write(self) -> None:
         """Send the next write."""
         if self._transport.is_closing():
-            self._position = len(self._answer.writes)
+            self.due_ns = -1
             return
-        at = self._position
-        data = self._answer.writes[at]
+        at, answer, sent = self._position, self._answer, self._sent
         now_ns = time.perf_counter_ns()
-        for _ in range(self._answer.tokens[at]):
-            self._sent.token_ns.append(now_ns)
-            self._sent.due_ns.append(self._start_ns + self._answer.due_ns[at])
-        self._position = at + 1
+        for _ in range(answer.tokens[at]):
+            sent.token_ns.append(now_ns)
+            sent.due_ns.append(self.due_ns)
+        data = answer.writes[at]
         self._transport.write(self._head + data if self._head else data)
         self._head = b""
+        self._position = at = at + 1
+        self.due_ns = self._start_ns + answer.due_ns[at] if at < len(answer.writes) else -1
 
 
 class Schedule:
@@ -110,13 +109,15 @@ class Schedule:
         heap = self._heap
         end_ns = time.perf_counter_ns()
         while heap and heap[0][0] <= end_ns:
-            stream = heapq.heappop(heap)[2]
+            _, number, stream = heap[0]
             if not stream.ready:
-                self._push(stream, end_ns + 1_000_000)
+                heapq.heapreplace(heap, (end_ns + 1_000_000, number, stream))
                 continue
             stream.write()
-            if (due_ns := stream.due_ns) >= 0:
-                self._push(stream, due_ns)
+            if stream.due_ns >= 0:
+                heapq.heapreplace(heap, (stream.due_ns, number, stream))
+            else:
+                heapq.heappop(heap)
         if heap:
             self._wait_until(heap[0][0])
 
