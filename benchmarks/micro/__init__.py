@@ -1,4 +1,4 @@
-"""The parts of the pipeline one by one, fed from memory: no network, no waiting.
+"""The parts of the pipeline one by one, fed from memory; requests through a socket of this machine.
 
 python -m benchmarks.micro                    times, by pytest-benchmark
 python -m benchmarks.micro --instructions     instructions, by valgrind

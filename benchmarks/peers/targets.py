@@ -62,6 +62,11 @@ def at_least(low: float | None, high: float | None, least: float) -> str:
     return MISSED if high is not None and high < least else UNDECIDED
 
 
+def _judge(found: Middle, most: float) -> str:
+    """A single round decides nothing: how far another one would be off is not known."""
+    return UNDECIDED if found.rounds < 2 else at_most(found.low, found.high, most)
+
+
 def _values(results: Results, row: str, *clients: str) -> list[str]:
     found = [middle(results, row, client) for client in clients]
     return [short(each.value) for each in found if each is not None]
@@ -79,7 +84,7 @@ def _ratio(
     found = ratio(results, row, own, peer)
     if found is None:
         return
-    verdict = at_most(found.low, found.high, most)
+    verdict = _judge(found, most)
     medians = " : ".join(_values(results, row, own, peer))
     if most >= 1:
         measured = f"{found.value:.2f} x ({_range(found)}{medians})"
@@ -124,7 +129,7 @@ def _first_token(results: Results) -> Iterator[Check]:
     if over is not None:
         medians = " - ".join(_values(results, "first_token", TOKENLINE, FLOOR))
         measured = f"{over.value:.2f} ms ({_range(over)}{medians})"
-        verdict = at_most(over.low, over.high, 0.6)
+        verdict = _judge(over, 0.6)
         yield Check(what, "≤ 0.6 ms over the floor", measured, verdict)
     yield from _ratio(results, "first_token", what, OPENAI, 1 / 3)
 
@@ -140,7 +145,7 @@ def _absolute(results: Results, row: str, what: str, most: float, unit: str) -> 
         return
     between = f" ({short(ours.low)}-{short(ours.high)})" if ours.rounds > 1 else ""
     measured = f"{short(ours.value)} {unit}{between}"
-    yield Check(what, f"≤ {most:g} {unit}", measured, at_most(ours.low, ours.high, most))
+    yield Check(what, f"≤ {most:g} {unit}", measured, _judge(ours, most))
 
 
 def _memory(results: Results) -> Iterator[Check]:
@@ -163,7 +168,7 @@ def _linear(results: Results) -> Iterator[Check]:
         found = growth(results, TOKENLINE, over, under)
         if found is not None:
             between = f" ({short(found.low)}-{short(found.high)})" if found.rounds > 1 else ""
-            verdict = at_most(found.low, found.high, 1.1)
+            verdict = _judge(found, 1.1)
             yield Check(what, f"≤ 1.1 x {beside}", f"{found.value:.2f} x{between}", verdict)
 
 
@@ -175,7 +180,7 @@ def _cold(results: Results) -> Iterator[Check]:
         return
     best = min(peers, key=lambda name: peers[name].value)
     seen = ratio(results, "cold", TOKENLINE, best)
-    verdict = UNDECIDED if seen is None else at_most(seen.low, seen.high, 1)
+    verdict = UNDECIDED if seen is None else _judge(seen, 1)
     measured = f"{ours.value:.2f} s; the fastest, {best}: {peers[best].value:.2f} s"
     what = "Import and first request, fresh process"
     yield Check(what, "less than each SDK-based peer", measured, verdict)
