@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import cache
@@ -32,8 +33,28 @@ class Case:
 
 @cache
 def event_loop() -> asyncio.AbstractEventLoop:
-    """The loop that all cases share; whoever ends with them may close it."""
+    """The loop that all cases share."""
+    atexit.register(close_loop)
     return asyncio.new_event_loop()
+
+
+_closing: list[Callable[[], Coroutine[Any, Any, None]]] = []
+
+
+def close_later(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Let `close_loop` await this."""
+    _closing.append(close)
+
+
+def close_loop() -> None:
+    """Close what cases hold open, and their loop; for whoever ends with them."""
+    loop = event_loop()
+    if loop.is_closed():
+        return
+    while _closing:
+        loop.run_until_complete(_closing.pop()())
+    loop.run_until_complete(asyncio.sleep(0))  # transports close in a turn of their own
+    loop.close()
 
 
 def looped(work: Callable[[], Coroutine[Any, Any, Any]]) -> Work:

@@ -17,7 +17,7 @@ from benchmarks.clients.tokenline import without_telemetry
 from benchmarks.measures import headers_of
 from benchmarks.sender import SenderProcess
 
-from .case import Case, Work, looped
+from .case import Case, Work, close_later, looped
 
 SOCKET_FLOOR = "socket floor"
 _EVENTS = 64
@@ -34,6 +34,7 @@ def _url() -> str:
 
 def _reading(client: Client) -> tuple[Work, int]:
     headers = headers_of(_AT_ONCE)
+    close_later(client.aclose)
 
     async def work() -> None:
         seen = await client.read(headers)

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks.micro.case import event_loop
+from benchmarks.micro.case import close_loop
 from benchmarks.micro.cases import CASES
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _close_loop() -> Iterator[None]:
     yield
-    event_loop().close()
+    close_loop()
 
 
 @pytest.mark.parametrize("name", CASES)
