@@ -104,7 +104,8 @@ async def _paced(bench: Bench, tls: bool) -> Row:
         options: Options = {"events": sizes.paced_events, "streams": sizes.paced_streams}
         return bench.processes.ask(spec, "paced", options, tls=tls)
 
-    return await bench.collect(bench.clients, sizes.paced_rounds, measure, sizes.paced_peer_rounds)
+    rounds = sizes.paced_rounds[tls]
+    return await bench.collect(bench.clients, rounds, measure, sizes.paced_peer_rounds)
 
 
 async def paced(bench: Bench) -> Row:

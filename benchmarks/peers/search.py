@@ -18,7 +18,9 @@ _TRIES, _ALL_TRIES = 3, 4
 """A number may break the limit so often, and be tried so often with the server's own misses, before
 it counts as missed. The best try counts: noise only adds."""
 _FAR = 3.0
-"""A load that breaks the limit by more than this factor is no near miss: one try is enough."""
+"""A load that breaks the limit by more than this factor is no near miss: one try is enough ..."""
+_FULL = 0.85
+"""... if the client's core was so full; if not, something else held the client up."""
 _STEP = 0.06
 """Resolution, as a share of the number."""
 _LEAP = 4.0
@@ -39,7 +41,7 @@ class Health:
             open in time, which is the client's fault if the server was in time.
     """
 
-    late_ms: float = 5.0
+    late_ms: float = 8.0
     cpu: float = 0.9
     sent: float = 0.97
     due: float = 0.97
@@ -85,7 +87,8 @@ class Search:
             self._next()
             return verdict
         self._tried.append(verdict)
-        far = verdict == BROKEN and load["p99_ms"] > self._limit_ms * _FAR
+        full = load["cpu"] >= _FULL
+        far = verdict == BROKEN and full and load["p99_ms"] > self._limit_ms * _FAR
         if far or self._tried.count(BROKEN) == _TRIES or len(self._tried) == _ALL_TRIES:
             self._miss(BROKEN not in self._tried)
         return verdict

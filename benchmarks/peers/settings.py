@@ -11,7 +11,7 @@ class Settings:
 
     Attributes:
         rounds: of the rows that are medians over rounds, for the clients that targets compare.
-        paced_rounds: of the rows that vary most, for the same clients.
+        paced_rounds: of the rows that vary most, for the same clients: plain and over TLS.
         peer_rounds: of all other clients, spread over those.
         paced_peer_rounds: the same in the rows that vary most, which take longest.
         cold_rounds: of fresh processes.
@@ -32,7 +32,7 @@ class Settings:
     """
 
     rounds: int = 7
-    paced_rounds: int = 12
+    paced_rounds: tuple[int, int] = (12, 9)
     peer_rounds: int = 3
     paced_peer_rounds: int = 2
     cold_rounds: int = 3
@@ -45,7 +45,7 @@ class Settings:
     memory_streams: int = 200
     memory_events_per_s: float = 5.0
     limit_ms: float = 20.0
-    load: tuple[tuple[str, float], ...] = (("ramp_s", 0.6), ("settle_s", 0.4), ("measure_s", 1.5))
+    load: tuple[tuple[str, float], ...] = (("ramp_s", 0.6), ("settle_s", 0.4), ("measure_s", 1.2))
     scaling: tuple[int, ...] = (1, 10, 50, 100, 200, 300)
     length: int = 100_000
     peer_length: int = 10_000
@@ -59,7 +59,7 @@ class Settings:
 
 QUICK = Settings(
     rounds=1,
-    paced_rounds=2,
+    paced_rounds=(2, 2),
     peer_rounds=1,
     paced_peer_rounds=1,
     cold_rounds=1,

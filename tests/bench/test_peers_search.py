@@ -62,8 +62,15 @@ def test_a_near_miss_is_tried_three_times_and_the_best_counts() -> None:
 
 def test_a_far_miss_is_tried_once() -> None:
     search = Search(LIMIT_MS)
-    search.saw(load(500.0))
+    search.saw(load(500.0, cpu=1.0))
     assert search.missed == 32
+
+
+def test_a_far_miss_of_a_client_with_time_to_spare_is_tried_again() -> None:
+    search = Search(LIMIT_MS)
+    search.saw(load(500.0, cpu=0.4))
+    search.saw(load(5.0, cpu=0.4))
+    assert search.most == 32
 
 
 def test_where_the_server_is_the_limit_the_number_is_a_lower_bound() -> None:
@@ -71,7 +78,7 @@ def test_where_the_server_is_the_limit_the_number_is_a_lower_bound() -> None:
     while search.wanted:
         full = search.wanted > 1500
         server = {"server_cpu": 0.97, "server_late_ms": 40.0} if full else {}
-        search.saw(load(500.0 if full else 5.0, **server))
+        search.saw(load(500.0 if full else 5.0, cpu=0.5, **server))
     assert search.by_server
     assert 1400 < search.most <= 1500
 
