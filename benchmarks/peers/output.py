@@ -58,7 +58,8 @@ def write_docs(results: Results) -> None:
     replace_between(DOCUMENT, report(results))
     short = f"{clients_table(results, _SHORT)}\n\n{measured_on(results)}"
     replace_between(ROOT / "README.md", short)
-    write_picture(results, PICTURE)
+    if results.figures("scaling"):
+        write_picture(results, PICTURE)
 
 
 def replace_between(path: Path, text: str) -> None:
