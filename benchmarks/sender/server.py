@@ -98,7 +98,7 @@ async def serve(tls: ssl.SSLContext | None) -> None:
         return f"{'https' if context else 'http'}://127.0.0.1:{port}"
 
     addresses = {"url": await listen(None), "tls_url": await listen(tls) if tls else ""}
-    gc.disable()  # it would be late for all streams at once; what closed connections leave is little
+    gc.disable()  # a collection makes all streams late; what closed connections leave is little
     print(json.dumps(addresses), flush=True)
     stop = asyncio.Event()
     loop.add_reader(sys.stdin.fileno(), stop.set)
