@@ -21,6 +21,7 @@ For streams side by side it is shown what the waits of the latest events were ma
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import uuid
 from collections.abc import Mapping
@@ -106,18 +107,31 @@ async def compare(
     return total
 
 
-def measure_simulator(requests: int, streams: int, rounds: int) -> tuple[dict[str, Errors], Table]:
-    """One stream after the other for each provider, then many side by side."""
+def measure_simulator(
+    requests: int, streams: int, rounds: int
+) -> tuple[dict[str, Errors], list[Table]]:
+    """One stream after the other for each provider, then many side by side.
+
+    The latter once as programs run, and once without garbage collection: what that changes is its.
+    """
     found: dict[str, Errors] = {}
-    watch = LoopWatch()
+    causes: list[Table] = []
     with SimulatorProcess() as simulator:
         for provider in PROVIDERS:
             errors = asyncio.run(compare(simulator, provider, PLAN, requests))
             found[f"{provider}, 1 stream"] = errors
-        side_by_side = f"openai, {streams} streams at 50 events/s each"
-        work = compare(simulator, "openai", PACED, rounds * streams, streams, watch)
-        found[side_by_side] = asyncio.run(work)
-    return found, show_causes(side_by_side, watch, found[side_by_side].events)
+        for collecting in (True, False):
+            watch = LoopWatch()
+            work = compare(simulator, "openai", PACED, rounds * streams, streams, watch)
+            gc.collect()
+            (gc.enable if collecting else gc.disable)()
+            errors = asyncio.run(work)
+            gc.enable()
+            title = f"{streams} streams at 50 events/s each"
+            title += "" if collecting else ", no garbage collection"
+            found[title] = errors
+            causes.append(show_causes(title, watch, errors.events))
+    return found, causes
 
 
 @click.command()
@@ -142,7 +156,7 @@ def main(
     path: Path | None,
 ) -> None:
     """Measure how far the measured times are from the true ones."""
-    causes = None
+    causes: list[Table] = []
     if llamacpp_url is not None:
         found = {"llama.cpp": asyncio.run(compare_to_timings(llamacpp_url, requests))}
     elif guidellm_url is None:
@@ -152,8 +166,8 @@ def main(
         found = {f"guidellm, {ttft_ms:g} / {itl_ms:g} ms": asyncio.run(errors)}
     for title, errors_found in found.items():
         Console().print(show(title, errors_found))
-    if causes is not None:
-        Console().print(causes)
+    for table in causes:
+        Console(width=120).print(table)
     if path is not None:
         path.write_text(json.dumps({title: errors.rows for title, errors in found.items()}))
 

@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.table import Table
 
@@ -23,9 +23,11 @@ from benchmarks.clock_table import MS_NS
 CAUSES = ("garbage collection", "our turns", "others had the processor", "on the way")
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One turn of the loop, ns; `cpu_ns` is what of it this thread ran."""
+class Turn(NamedTuple):
+    """One turn of the loop, ns; `cpu_ns` is what of it this thread ran.
+
+    A tuple of numbers: the garbage collector, which is being watched, does not look at it.
+    """
 
     from_ns: int
     to_ns: int
