@@ -25,6 +25,7 @@ from .record import StageRecord
 from .source import ByteStream, PushStream, Request
 from .stage import RawChunk
 from .stage_stats import ActorSpec, StageStats
+from .wake import Waiter
 from .watchdog import Watchdog
 
 
@@ -143,6 +144,8 @@ class Attempt:
         self._halted_by: BaseException | None = None
         self._cancelled_by_halt = False
         self._reading = False
+        self._body_over = False
+        self._body_error: BaseException | None = None
         self._task: asyncio.Task[Any] | None = None
         self._end = ChainEnd(pass_on)
         self._head = self._build_chain(steps, setup, pass_on)
@@ -336,16 +339,19 @@ class Attempt:
         loop = asyncio.get_running_loop()
         # Read callbacks run in the context of whoever opened the connection: a copy of ours.
         run: Any = contextvars.copy_context().run
-        self._turn = loop.create_future()
+        self._turn = Waiter(loop, self._wakes)
         self._begin_wait()
         # What is pushed in here goes to readers that cannot go on while this task runs.
         self._release = partial(self._wakes.pass_to, getattr(stream, "wakes", None))
         stream.attach(partial(run, self._take_pushed), self._pushed_all)
         while True:
             self._release = self._wakes.release
-            if await self._turn:
+            await self._turn
+            if self._body_over:
+                if self._body_error is not None:
+                    raise self._body_error
                 return
-            self._turn = loop.create_future()
+            self._turn = Waiter(loop, self._wakes)
             if self._blocked_batch is not None:
                 batch, self._blocked_batch = self._blocked_batch, None
                 await self._push_blocked(batch)
@@ -368,18 +374,17 @@ class Attempt:
                 return True
         finally:
             self._release()
-        if not self._turn.done():
-            self._turn.set_result(False)
+        self._turn.set()
         return False
 
     def _pushed_all(self, error: BaseException | None) -> None:
         self._received(b"")
         if self._turn.done():
             return
-        if error is None:
-            self._turn.set_result(True)
-        else:
-            self._turn.set_exception(error)
+        self._body_over, self._body_error = True, error
+        self._wakes.held = True
+        self._turn.set()
+        self._release()
 
     # --- one read --------------------------------------------------------------------------
 

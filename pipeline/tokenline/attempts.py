@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from typing import Any, cast
 
 from .actor import ActorSetup, Inlet
@@ -143,7 +143,9 @@ class Attempts:
             UsageError: the limiter is draining.
         """
         limiter = self._plan.limiter
-        with nullcontext() if limiter is None else limiter.admit():
+        if limiter is None:
+            return await self._make_attempts()
+        with limiter.admit():
             return await self._make_attempts()
 
     async def _make_attempts(self) -> BaseException | None:

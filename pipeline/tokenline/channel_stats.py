@@ -1,10 +1,9 @@
 """What a queue did: the numbers behind a stage's queue wait, high-water marks and drops."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelStats:
+class ChannelStats(msgspec.Struct, frozen=True):
     """What a channel did so far.
 
     Attributes:

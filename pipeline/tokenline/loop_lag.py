@@ -15,17 +15,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 BLOCK_NS = 5_000_000
 TIMER_PERIOD_S = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class LoopLag:
+class LoopLag(msgspec.Struct, frozen=True):
     """Blocks of the event loop during a run: turns of `BLOCK_NS` or more without a look at sockets.
 
     A block that the run's own stages or its consumer's code made counts like any other; it shows

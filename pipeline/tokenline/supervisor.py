@@ -12,8 +12,9 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Coroutine, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from .actor import ActorSetup
 from .attempts import Attempts
@@ -34,6 +35,7 @@ from .source import Request
 from .stage import StepContext
 from .summary import collect_timings, emitter_stage
 from .telemetry.hook import NoRunSpan, RunSpan
+from .wake import Waiter
 
 logger = logging.getLogger("tokenline")
 
@@ -79,6 +81,7 @@ class Supervisor:
         self._timers: list[asyncio.TimerHandle] = []
         self._total_timer: asyncio.TimerHandle | None = None
         self._rest: asyncio.Future[None] | None = None
+        self._closers: list[Waiter] = []
         self._left = False
         self._stopping = False
         self._loop_lag: LoopLag | None = None
@@ -222,8 +225,11 @@ class Supervisor:
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if self.outcome is not None or self._stopping:
-            return
+        if self.outcome is None and not self._stopping:
+            self._see_if_crashed(task)
+        self._wake_closers()
+
+    def _see_if_crashed(self, task: asyncio.Task[Any]) -> None:
         if task.cancelled():
             name = task.get_name().partition(":")[2]
             self._crash(StageFailedError(f"the task of {name!r} was cancelled", stage=name))
@@ -405,15 +411,42 @@ class Supervisor:
         try:
             if own not in self._tasks:
                 await self._wait_for_branches(hurry and self.outcome is not None)
-            while others := self._tasks - {own}:
+            while self._tasks - {own}:
                 # A stage that does not return from its end is not waited for without limit.
                 grace_s = self._plan.options.end_grace_s if self.outcome is not None else None
-                _, late = await asyncio.wait(others, timeout=grace_s)
-                for task in late:
-                    task.cancel()
+                if not await self._others_end(own, grace_s):
+                    for task in self._tasks - {own}:
+                        task.cancel()
         except asyncio.CancelledError:
             self.cancel()
             raise
+
+    async def _others_end(self, own: asyncio.Task[Any] | None, within_s: float | None) -> bool:
+        """Return when no task but `own` is left; False if one is, after that time."""
+        late = False
+
+        def expire() -> None:
+            nonlocal late
+            late = True
+            self._wake_closers()
+
+        timer = None if within_s is None else self._loop.call_later(within_s, expire)
+        try:
+            while not late and self._tasks - {own}:
+                closer = Waiter(self._loop)
+                self._closers.append(closer)
+                try:
+                    await closer
+                finally:
+                    self._closers.remove(closer)
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return not late
+
+    def _wake_closers(self) -> None:
+        for closer in self._closers:
+            closer.set()
 
     async def _wait_for_branches(self, hurry: bool) -> None:
         """The response is over; what its branches still do is theirs to finish."""
@@ -445,15 +478,19 @@ class Supervisor:
         emitter = emitter_stage(self._branches.next_index(), from_ns, self._now())
         self.record = replace(self.record, stages=(*self.record.stages, emitter))
 
-    def snapshot(self) -> Result | None:
-        """The result so far; None if the pipeline accumulates nothing."""
+    def snapshot(self, timings: Timings | None = None) -> Result | None:
+        """The result so far; None if the pipeline accumulates nothing.
+
+        Args:
+            timings: its stamps, where they have been put together already.
+        """
         if self.record is not None:
             return self.record.result
         accumulator = self._branches.step_of(StageKind.ACCUMULATOR)
         if accumulator is None:
             return None
         result: Result = accumulator.snapshot(
-            outcome=self.outcome, error=self.error, timings=self.timings()
+            outcome=self.outcome, error=self.error, timings=timings or self.timings()
         )
         counted = self._estimation.usage
         return result if counted is None else result.with_estimated_usage(counted)
@@ -471,11 +508,12 @@ class Supervisor:
 
     def _make_record(self) -> RunRecord:
         meter = self._meter
+        timings = self.timings()
         return RunRecord(
             info=self._info,
             outcome=self.outcome or Outcome.ABANDONED,
             error=self.error,
-            timings=self.timings(),
+            timings=timings,
             gaps=meter.gaps.summary(),
             chunks=meter.chunks,
             bytes=self._attempts.bytes,
@@ -494,6 +532,6 @@ class Supervisor:
                 *self._attempts.current.records(self._ended_ns),
                 *self._branches.records(self._ended_ns),
             ),
-            result=self.snapshot(),
+            result=self.snapshot(timings),
             loop_lag=self._loop_lag,
         )

@@ -23,6 +23,8 @@ _SOURCE = (
     *("name", "provider", "api", "operation", "server_address", "server_port", "outlet"),
     *("prepare", "open", "aclose"),
 )
+_METHODS = ("feed", "finish")
+_RESULT_METHODS = (*_METHODS, "snapshot")
 _MANY_TYPES = 3
 _MOST_CHARS = 60
 
@@ -107,7 +109,7 @@ def check_step(stage: Stage[Any, Any], step: Any) -> Any:
     Raises:
         WiringError: it lacks a method; `stage` names its stage.
     """
-    methods = ["feed", "finish", *(["snapshot"] if stage.outlet is Result else [])]
+    methods = _RESULT_METHODS if stage.outlet is Result else _METHODS
     lacking = [name for name in methods if not callable(getattr(step, name, None))]
     if lacking:
         raise WiringError(

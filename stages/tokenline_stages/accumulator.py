@@ -34,6 +34,7 @@ from tokenline.result import (
     Result,
     ResultTimings,
     TokenUsage,
+    construct,
 )
 from tokenline.stage import StepContext
 
@@ -228,7 +229,8 @@ class Accumulator:
             outcome = Outcome.OK
         if timings is not None and not isinstance(timings, ResultTimings):
             timings = ResultTimings.from_stamps(timings)
-        return Result.model_construct(
+        return construct(
+            Result,
             content=first.content,
             finish_reason=first.finish_reason,
             raw_finish_reason=first.raw_finish_reason,
@@ -259,7 +261,8 @@ class Accumulator:
     def _choice(self, index: int, parts: list[Part]) -> Choice:
         finish = self._finishes.get(index)
         end = self._end if index == 0 else None
-        return Choice.model_construct(
+        return construct(
+            Choice,
             content=tuple(parts),
             finish_reason=finish.reason if finish else end and end.reason,
             raw_finish_reason=finish.raw_reason if finish else end and end.raw_reason,

@@ -21,7 +21,15 @@ from tokenline.events import (
     ToolKind,
 )
 from tokenline.json_args import pair_surrogates, parse_arguments, read_json
-from tokenline.result import BlockPart, Part, ReasoningPart, RefusalPart, TextPart, ToolCall
+from tokenline.result import (
+    BlockPart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCall,
+    construct,
+)
 
 PartEvent = (
     PartStart
@@ -158,13 +166,14 @@ class PartDraft:
         }
 
     def _text(self) -> TextPart:
-        return TextPart.model_construct(type="text", text=self._content(), **self._common())
+        return construct(TextPart, type="text", text=self._content(), **self._common())
 
     def _refusal(self) -> RefusalPart:
-        return RefusalPart.model_construct(type="refusal", text=self._content(), **self._common())
+        return construct(RefusalPart, type="refusal", text=self._content(), **self._common())
 
     def _reasoning(self) -> ReasoningPart:
-        return ReasoningPart.model_construct(
+        return construct(
+            ReasoningPart,
             type="reasoning",
             kind=self.reasoning_kind or ReasoningKind.NATIVE,
             text=self._content(),
@@ -179,7 +188,8 @@ class PartDraft:
             parse_error = _CUT
         elif self.tool_kind is not ToolKind.CUSTOM:
             parsed, parse_error = parse_arguments(arguments)
-        return ToolCall.model_construct(
+        return construct(
+            ToolCall,
             type="tool_call",
             id=self.tool_call_id or "",
             name=self.name,
@@ -192,7 +202,8 @@ class PartDraft:
         )
 
     def _block(self) -> BlockPart:
-        return BlockPart.model_construct(
+        return construct(
+            BlockPart,
             type="block",
             block_type=self.name,
             data=None if self.block is None else read_json(self.block),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from tokenline.errors import ConfigError
 
@@ -24,13 +25,13 @@ def encode_head(address: Address, headers: Mapping[str, str], body_bytes: int) -
         f"POST {address.target} HTTP/1.1",
         f"host: {address.authority}",
         f"content-length: {body_bytes}",
-        *(f"{name}: {headers[name]}" for name in headers if name.lower() not in _SET_BY_CLIENT),
+        *[f"{name}: {headers[name]}" for name in headers if name.lower() not in _SET_BY_CLIENT],
     ]
     text = "\r\n".join(lines)
     breaks = len(lines) - 1
     clean = text.count("\n") == breaks and text.count("\r") == breaks and "\0" not in text
     for name in headers:
-        if not (name.isascii() and name.translate(_NAME_MARKS).isalnum()):
+        if not _is_name(name):
             raise ConfigError(f"not a header name: {name!r}")
     try:
         if clean:
@@ -38,6 +39,11 @@ def encode_head(address: Address, headers: Mapping[str, str], body_bytes: int) -
     except UnicodeEncodeError:
         pass
     raise ConfigError(f"header {_bad_header(headers)!r} holds characters that HTTP forbids")
+
+
+@lru_cache(maxsize=256)
+def _is_name(name: str) -> bool:
+    return name.isascii() and name.translate(_NAME_MARKS).isalnum()
 
 
 def _bad_header(headers: Mapping[str, str]) -> str:

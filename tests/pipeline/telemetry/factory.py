@@ -1,7 +1,8 @@
 """Run records made by hand: one run of 2 s, request issued at 10 ms, first token at 510 ms."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from tokenline.events import Usage
 from tokenline.record import (

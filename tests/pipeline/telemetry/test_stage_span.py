@@ -1,9 +1,9 @@
 """Stage spans: made afterwards from integers, children of the request span, no GenAI names."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.pipeline.telemetry.conftest import Memory, MemoryFactory

@@ -3,12 +3,12 @@
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from pydantic import BaseModel
 from tests.pipeline.telemetry.factory import ANCHOR_WALL_NS, USAGE, run_info, run_record
 

@@ -1,12 +1,12 @@
 """Records are found again by what they were like."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.pipeline.telemetry.factory import ANCHOR_WALL_NS, at, run_info, run_record
 
 from tokenline.errors import ConfigError, ServerError
