@@ -102,6 +102,7 @@ class Pipeline:
         fallbacks: routes to take, in order, when this one's attempts are used up.
         continue_from: see `Route.continue_from`.
         limiter: bounds shared with other runs.
+        routes: the pipeline's own route, then its fallbacks.
     """
 
     name: str
@@ -116,12 +117,11 @@ class Pipeline:
     fallbacks: tuple[Route, ...] = ()
     continue_from: Callable[[Mapping[str, Any], Result], Mapping[str, Any] | None] | None = None
     limiter: Limiter | None = None
+    routes: tuple[Route, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def routes(self) -> tuple[Route, ...]:
-        """The pipeline's own route, then its fallbacks."""
+    def __post_init__(self) -> None:
         own = Route(self.name, self.source, self.chain, continue_from=self.continue_from)
-        return (own, *self.fallbacks)
+        object.__setattr__(self, "routes", (own, *self.fallbacks))
 
     def run(
         self,

@@ -13,9 +13,12 @@ def find_key(given: str | None, *variables: str | None) -> str | None:
 
     White space around it is dropped: a key read from a file ends in a line break.
     """
-    for key in (given, *(os.environ.get(name) for name in variables if name)):
-        if key and key.strip():
-            return key.strip()
+    if given and given.strip():
+        return given.strip()
+    for name in variables:
+        key = os.environ.get(name, "").strip() if name else ""
+        if key:
+            return key
     return None
 
 
