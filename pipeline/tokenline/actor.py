@@ -238,6 +238,12 @@ class Actor:
         """What the stage did up to `now_ns`."""
         return self.stats.record(self.spec, now_ns, self._inbox)
 
+    def let_go(self) -> None:
+        """Forget everybody; nothing comes any more."""
+        self.abort()
+        self.outlets = []
+        self._on_failure = _ignore_failure
+
     # --- the work --------------------------------------------------------------------------
 
     def _handle(self, batch: AnyBatch) -> None:
@@ -421,6 +427,10 @@ class Actor:
             self._note_failure(error)
         self.awaiting_since_ns = 0
         self._emit_last(out)
+
+
+def _ignore_failure(actor: Actor, error: BaseException) -> None:
+    return
 
 
 def _is_async(method: Any) -> bool:

@@ -231,6 +231,14 @@ class Attempt:
         self._byte_budget = budget
         self._budgeted_bytes = self.stats.bytes
 
+    def let_go(self) -> None:
+        """The run is closed: forget everybody."""
+        for actor in self.actors:
+            actor.let_go()
+        self._task = None
+        if self._gate is not None:
+            self._gate.let_go()
+
     def abort(self) -> None:
         """Drop everything at once."""
         for actor in self.actors:

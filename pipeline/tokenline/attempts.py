@@ -124,6 +124,12 @@ class Attempts:
         for attempt in (self.current, *self._entered):
             attempt.abort()
 
+    def let_go(self) -> None:
+        """The run is closed: forget everybody."""
+        self.current.let_go()
+        self._resumption.let_go()
+        self._budget = None
+
     def settle(self) -> None:
         """The message is complete: whatever happens now, no further attempt is made."""
         self._stopped = True

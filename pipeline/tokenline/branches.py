@@ -259,6 +259,16 @@ class Branches:
         for actor in self._actors.values():
             actor.lift_limits()
 
+    def let_go(self) -> None:
+        """The run is closed: forget everybody, so that no collector need find its objects."""
+        self._reports = _NOBODY
+        self._inlets.clear()
+        self.fan_out.let_go()
+        for actor in self._actors.values():
+            actor.let_go()
+        for reader in self.readers.values():
+            reader.let_go()
+
     def abort(self) -> None:
         """Drop everything at once; readers are not told."""
         self._open_tails.clear()
@@ -284,3 +294,10 @@ class Branches:
             *[actor.record(ended_ns) for actor in self._actors.values()],
             *[reader.record(ended_ns) for reader in self.readers.values()],
         ]
+
+
+def _ignore(*told: Any) -> None:
+    return
+
+
+_NOBODY = BranchReports(_ignore, _ignore, _ignore, _ignore, _ignore, _ignore)

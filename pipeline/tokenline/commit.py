@@ -77,6 +77,11 @@ class CommitGate:
         """Pass `batch` on before everything that is held; for `on_commit`."""
         self._held.insert(0, batch)
 
+    def let_go(self) -> None:
+        """The run is closed: forget whom to ask; nothing comes any more."""
+        self._on_commit = _refuse
+        self.push_nowait = _drop
+
     def close(self, error: BaseException | None) -> None:
         """How the chain ended is told by the attempt."""
 
@@ -94,3 +99,11 @@ class CommitGate:
         self._open = True
         self.first_content_ns = batch.recv_ns
         return True
+
+
+def _refuse() -> bool:
+    return False
+
+
+def _drop(batch: AnyBatch) -> bool:
+    return True

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
+from .errors import UsageError
 from .events import Usage
 from .result import Result
 
@@ -60,6 +61,11 @@ class Estimation:
         """Begin to count."""
         self._task = self._spawn(self._count(estimator, payload, result), "token-counter")
 
+    def let_go(self) -> None:
+        """The run is closed: forget it."""
+        self._spawn = refuse
+        self._on_done = _nothing
+
     async def wait(self) -> None:
         """Return when nothing is pending any more."""
         if self._task is not None:
@@ -80,3 +86,13 @@ class Estimation:
         finally:
             self._task = None
             self._on_done()
+
+
+def refuse(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+    """Stands for `spawn` in a run that is closed."""
+    work.close()
+    raise UsageError("the run is closed")
+
+
+def _nothing() -> None:
+    return

@@ -9,6 +9,7 @@ from .actor import Actor, ActorSetup, Inlet
 from .batch import AnyBatch
 from .events import MessageEnd
 from .stage_stats import ActorSpec
+from .tail import Tail
 
 
 class FanOutActor(Actor):
@@ -61,6 +62,12 @@ class FanOutActor(Actor):
         if type(batch.items[-1]) is MessageEnd:
             self._on_message_end()
 
+    def let_go(self) -> None:
+        """Forget everybody; nothing comes any more."""
+        super().let_go()
+        self._tail = _NOWHERE
+        self._on_message_end = _nothing
+
     def _end(self) -> None:
         super()._end()
         self._tail.close(self._error)
@@ -105,3 +112,8 @@ class _PassOn:
 
 
 _PASS_ON = _PassOn()
+_NOWHERE = Tail("", lambda name: None)
+
+
+def _nothing() -> None:
+    return

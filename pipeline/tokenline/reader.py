@@ -172,6 +172,12 @@ class Reader:
         """Take everything from now on: nobody may be reading, and nothing may be lost."""
         self.channel.lift_limits()
 
+    def let_go(self) -> None:
+        """Nobody will read any more, and nobody is to hear of it."""
+        self._on_end = _ignore
+        self._on_failure = _ignore
+        self.leave()
+
     def record(self, now_ns: int) -> StageRecord:
         """What the branch did up to `now_ns`."""
         self.stats.items_out = self.stats.items_in
@@ -206,3 +212,7 @@ class Reader:
         if not self.ended:
             self.ended = True
             self._on_end(self)
+
+
+def _ignore(reader: Reader, error: BaseException | None = None) -> None:
+    return

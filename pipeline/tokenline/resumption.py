@@ -41,6 +41,10 @@ class Resumption:
         self._so_far: Result | None = None
         self._reset_seq: int | None = None
 
+    def let_go(self) -> None:
+        """No further attempt is made: forget whom to ask for what was delivered."""
+        self._snapshot = _nothing
+
     def suits(self, route: Route) -> bool:
         """Whether the next attempt may take this route."""
         return self._so_far is None or self.request_for(route) is not None
@@ -90,3 +94,7 @@ class Resumption:
             return None
         event = Reset(self._reset_seq, request_ns, self.context.message_id, attempt)
         return Batch([event], request_ns, 0)
+
+
+def _nothing() -> None:
+    return

@@ -21,7 +21,7 @@ from .attempts import Attempts
 from .branch_watch import BranchWatch
 from .branches import Branches, BranchReports
 from .errors import RunCancelledError, StageFailedError, StreamTimeoutError, TotalTimeoutError
-from .estimate import Estimation
+from .estimate import Estimation, refuse
 from .first_request import OpenSteps, SentRequest, open_steps, send_first
 from .loop_lag import LoopLag, watch_loop
 from .meter import Meter
@@ -140,7 +140,7 @@ class Supervisor:
             self._total_timer = self._loop.call_later(total_s, self._total_time_is_up)
         watched = plan.options.watch_loop
         self._loop_watch = watch_loop(self._loop, self._meter) if watched else None
-        self._driver = self.spawn(self._drive(), "source")
+        self._driver: asyncio.Task[Any] | None = self.spawn(self._drive(), "source")
 
     def _describe(self) -> RunInfo:
         plan = self._plan
@@ -284,7 +284,7 @@ class Supervisor:
         if stage is not None:
             error = TotalTimeoutError(f"stage {stage!r} did not return {limit}", stage=stage)
             self._fail(error)
-        elif not self._driver.done():
+        elif self._driver is not None and not self._driver.done():
             self._fail(TotalTimeoutError(f"not complete {limit}"))
         self._branch_watch.start(self._plan.options.end_grace_s, f"did not return {limit}")
 
@@ -420,6 +420,22 @@ class Supervisor:
         except asyncio.CancelledError:
             self.cancel()
             raise
+        if self.record is not None and not self._tasks:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Closed, and no task is left: nobody calls back any more.
+
+        What a run is made of refers to each other. Taken apart, it goes at once; else only the
+        garbage collector finds it, and stops all other streams for that.
+        """
+        if self._total_timer is not None:
+            self._total_timer.cancel()
+        self._driver = None  # if it was cancelled, its error leads back here
+        self._setup.spawn = refuse
+        self._estimation.let_go()
+        self._attempts.let_go()
+        self._branches.let_go()
 
     async def _others_end(self, own: asyncio.Task[Any] | None, within_s: float | None) -> bool:
         """Return when no task but `own` is left; False if one is, after that time."""
