@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from msgspec import structs
+
 from .batch import Batch
 from .events import Event, Reset
 from .pipeline import Route
@@ -66,7 +68,7 @@ class Resumption:
         """An attempt failed after the event `last_seq` was delivered; False to leave it at that."""
         if self._after_commit is AfterCommit.RESTART:
             self._reset_seq = last_seq + 1
-            self.context = replace(self.context, first_seq=last_seq + 2)
+            self.context = structs.replace(self.context, first_seq=last_seq + 2)
             return True
         if self._after_commit is AfterCommit.CONTINUE:
             return self._continue(last_seq)
@@ -76,7 +78,7 @@ class Resumption:
         self._so_far = so_far = self._snapshot()
         if so_far is None:
             return False
-        self.context = replace(
+        self.context = structs.replace(
             self.context,
             first_seq=last_seq + 1,
             first_part=max((part.part for part in so_far.content), default=-1) + 1,

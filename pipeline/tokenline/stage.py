@@ -8,7 +8,7 @@ An `AsyncStep` may await; it always runs in a task of its own behind its bounded
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -25,8 +25,7 @@ class RawChunk(msgspec.Struct, frozen=True, gc=False):
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StepContext:
+class StepContext(msgspec.Struct, frozen=True):
     """What a step may know of its run.
 
     Attributes:
@@ -44,14 +43,14 @@ class StepContext:
 
     message_id: str
     model: str | None = None
-    payload: Mapping[str, Any] = field(default_factory=dict)
+    payload: Mapping[str, Any] = msgspec.field(default_factory=dict)
     first_seq: int = 0
     first_part: int = 0
     continued: bool = False
     strict: bool = False
     pass_unknown: bool = False
-    limits: Limits = field(default_factory=Limits)
-    tags: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = msgspec.field(default_factory=Limits)
+    tags: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Step(Protocol[In, Out]):

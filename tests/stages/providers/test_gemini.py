@@ -1,7 +1,6 @@
 import json
 import random
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.stages.providers.reading import Outcome, check_shape, drive, fold, of, split
 
 from tokenline.errors import (

@@ -1,7 +1,6 @@
 import json
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.stages.providers.reading import Outcome, check_shape, drive, fold, of, split
 
 from tokenline.errors import (
