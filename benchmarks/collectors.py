@@ -6,10 +6,11 @@ Streams of 100 events, 50 a second each, from the simulator, started over a seco
 from the server's write of an event to its reader's hands. Telemetry is the default (`configure`,
 every stage a span), but exports all the time: spans every 0.2 s, metrics every 0.5 s. The modes
 take turns in every round; ratios are formed within a round. Shown is their median with a 95 %
-interval by order statistics: it says "same" where that holds 1.
+interval by order statistics; "none seen" means that it holds 1: no difference.
 
 - off: no telemetry.
-- off again: once more, for what the machine's noise makes of a ratio.
+- off again: once more, for what the machine's noise makes of a ratio. The others are compared
+  with both.
 - healthy: a collector that answers at once.
 - slow: one that takes 2 s to answer.
 - closed: nobody listens on its port.
@@ -192,7 +193,7 @@ class Ratio:
         if self.low is None or self.high is None:
             return "too few rounds"
         if self.low <= 1 <= self.high:
-            return "same"
+            return "none seen"
         return "more" if self.low > 1 else "less"
 
     def __str__(self) -> str:
@@ -200,33 +201,35 @@ class Ratio:
         return f"{self.median:.2f} ({low} .. {high}) {self.verdict}"
 
 
-def ratio(mode: Mode, other: Mode, q: float) -> Ratio:
-    """A quantile of `mode` over that of another, formed round by round."""
-    pairs = zip(mode.rounds, other.rounds, strict=True)
-    found = sorted(quantile(on, q) / quantile(without, q) for on, without in pairs)
+def ratio(mode: Mode, others: Sequence[Mode], q: float) -> Ratio:
+    """A quantile of `mode` over that of others (their geometric mean), formed round by round."""
+    rounds = zip(mode.rounds, *(other.rounds for other in others), strict=True)
+    found = sorted(
+        quantile(own, q) / statistics.geometric_mean(quantile(values, q) for values in rest)
+        for own, *rest in rounds
+    )
     low, high = interval_ranks(len(found), 0.5, 0.95)
     bounds = (None if at is None else found[at - 1] for at in (low, high))
     return Ratio(statistics.median(found), *bounds)
 
 
 def show(modes: Sequence[Mode]) -> Table:
-    """Medians of the rounds."""
-    off, healthy = (next(m for m in modes if m.name == name) for name in ("off", "healthy"))
+    """Medians of the rounds; `off` and `off again` are compared with each other."""
+    off, again, healthy = modes[:3]
     table = Table(title="from the server's write to the reader", title_justify="left")
     headings = ("collector", "p50 ms", "x off", "p99 ms", "x off", "x healthy", "shutdown s")
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "collector" else "right")
     for mode in modes:
-        p50s, p99s = ([quantile(values, q) for values in mode.rounds] for q in (0.5, 0.99))
-        table.add_row(
-            mode.name,
-            f"{statistics.median(p50s):.3f}",
-            "" if mode is off else str(ratio(mode, off, 0.5)),
-            f"{statistics.median(p99s):.3f}",
-            "" if mode is off else str(ratio(mode, off, 0.99)),
-            "" if mode.shutdown_s is None or mode is healthy else str(ratio(mode, healthy, 0.99)),
-            "" if mode.shutdown_s is None else f"{mode.shutdown_s:.2f}",
-        )
+        without = [off] if mode is again else [off, again]
+        cells = []
+        for q in (0.5, 0.99):
+            cells.append(f"{statistics.median(quantile(values, q) for values in mode.rounds):.3f}")
+            cells.append("" if mode is off else str(ratio(mode, without, q)))
+        bad = mode not in (off, again, healthy)
+        cells.append(str(ratio(mode, [healthy], 0.99)) if bad else "")
+        cells.append("" if mode.shutdown_s is None else f"{mode.shutdown_s:.2f}")
+        table.add_row(mode.name, *cells)
     return table
 
 
