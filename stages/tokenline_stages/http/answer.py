@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 
 from tokenline.wake import Waiter, Wakes
 
@@ -25,6 +26,10 @@ class Answer(Waiter):
         super().__init__(loop, wakes)
         self.response: HttpResponse | None = None
         self._error: BaseException | None = None
+
+    def __await__(self) -> Generator[Waiter, None, None]:
+        yield from super().__await__()
+        self.result()  # it may have failed before anybody waited
 
     def resolve(self, response: HttpResponse) -> None:
         """The headers are there."""

@@ -350,6 +350,22 @@ async def test_a_connection_lost_before_the_response_tells_if_bytes_came(some: b
     assert caught.value.received == bool(some)
 
 
+async def test_a_connection_lost_before_anybody_waits_is_told() -> None:
+    bench = Bench()
+    answer = bench.connection.send(b"HEAD", b"")
+    bench.connection.connection_lost(None)
+    with pytest.raises(ConnectionLostError) as caught:
+        await bench.connection.answered(answer)
+    assert not caught.value.received
+
+
+async def test_a_response_that_comes_before_anybody_waits_is_kept() -> None:
+    bench = Bench()
+    answer = bench.connection.send(b"HEAD", b"")
+    bench.connection.data_received(with_length(b"one"))
+    assert await read_all(await bench.connection.answered(answer)) == b"one"
+
+
 async def test_cancelling_an_exchange_closes_its_socket() -> None:
     bench = Bench()
     task = asyncio.ensure_future(bench.connection.exchange(b"HEAD", b""))
