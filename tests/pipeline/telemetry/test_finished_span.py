@@ -52,7 +52,7 @@ class Counted(IdGenerator):
 
 
 class Starts(SpanProcessor):
-    """Looks at spans when they start, as Langfuse's processor does: the tracer has to make them."""
+    """Looks at spans when they start, so the tracer has to make them."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
