@@ -6,8 +6,9 @@ It runs in a process of its own and stamps every piece right before it hands it 
 simulator does: on CLOCK_MONOTONIC, which the measured process reads too. So a client behind it is
 measured against the truth, however late the server itself is.
 
-Each piece is one line on standard output once it has been passed on: where it came from (`>` the
-client, `<` the server), its stamp, its bytes in base64. The first line is the relay's port.
+Each piece is one line on standard output once it has been passed on, in the order of the stamps:
+where it came from (`>` the client, `<` the server), its stamp, its bytes in base64. The first line
+is the relay's port.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import click
 
 _EVENT = re.compile(rb"data: (.*?)\r?\n\r?\n", re.DOTALL)
 _DONE = b"[DONE]"
+_passing = threading.Lock()
 
 
 @dataclass(slots=True)
@@ -122,11 +124,12 @@ def _note(found: Exchange, stamp_ns: int, seen: bytes) -> bytes:
 def _pass_on(from_: socket.socket, to: socket.socket, direction: str) -> None:
     with suppress(OSError):
         while data := from_.recv(65_536):
-            stamp_ns = time.perf_counter_ns()
-            to.sendall(data)
-            # One write: two threads do this.
-            sys.stdout.write(f"{direction} {stamp_ns} {base64.b64encode(data).decode()}\n")
-            sys.stdout.flush()
+            # Two threads do this, and an answer's line must not come before its request's.
+            with _passing:
+                stamp_ns = time.perf_counter_ns()
+                to.sendall(data)
+                sys.stdout.write(f"{direction} {stamp_ns} {base64.b64encode(data).decode()}\n")
+                sys.stdout.flush()
         to.shutdown(socket.SHUT_WR)
 
 
