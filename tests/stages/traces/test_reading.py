@@ -64,14 +64,15 @@ def fill(store: TraceStore) -> None:
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Address of a filled store."""
     folder = tmp_path_factory.mktemp("traces")
+    server: PostgreSQL | None = None
+    address: str | Path = folder / ("traces.jsonl" if request.param == "jsonl" else "traces.db")
     if request.param == "postgresql":
-        server: PostgreSQL = request.getfixturevalue("postgresql")
-        address: str | Path = server.url
-    else:
-        address = folder / ("traces.jsonl" if request.param == "jsonl" else "traces.db")
+        server = request.getfixturevalue("postgresql")
+        assert server is not None
+        address = server.url
     fill(traces(address))
     yield address
-    if request.param == "postgresql":
+    if server is not None:
         server.empty()
 
 
