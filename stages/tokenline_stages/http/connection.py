@@ -300,6 +300,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         response = self._response
         if response is None and parser.progress is not Progress.HEAD:
             response = self._open_response()
+            if response is None:
+                self.abort()  # whoever asked was cancelled: the next one must not get its answer
+                return
         if response is not None and parser.parts:
             self._hand_over(response)
             fed_bytes = 0

@@ -377,6 +377,19 @@ async def test_cancelling_an_exchange_closes_its_socket() -> None:
     assert bench.gone == 1
 
 
+async def test_the_answer_to_a_cancelled_request_reaches_nobody() -> None:
+    """It may come in the same turn of the loop, before the cancelled task has run again."""
+    bench = Bench()
+    task = asyncio.ensure_future(bench.connection.exchange(b"HEAD", b""))
+    await asyncio.sleep(0)
+    task.cancel()
+    bench.connection.data_received(with_length(b"one"))
+    assert (bench.freed, bench.gone) == (0, 1)
+    assert bench.transport.aborted
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 @pytest.mark.parametrize("cancelled", [False, True])
 async def test_the_next_exchange_may_begin_before_the_last_one_woke(cancelled: bool) -> None:
     """A short response frees its connection before its own task has run again."""
