@@ -139,6 +139,7 @@ class Attempt:
         self._now = setup.clock.now_ns
         self._wakes = setup.wakes
         self._release: Callable[[], None] = setup.wakes.release
+        self._turn = Waiter(asyncio.get_running_loop(), setup.wakes)
         self._wait_ns = 0
         self._halted = False
         self._halted_by: BaseException | None = None
@@ -236,6 +237,7 @@ class Attempt:
         for actor in self.actors:
             actor.let_go()
         self._task = None
+        self._turn.let_go()
         if self._gate is not None:
             self._gate.let_go()
 
@@ -347,7 +349,6 @@ class Attempt:
         loop = asyncio.get_running_loop()
         # Read callbacks run in the context of whoever opened the connection: a copy of ours.
         run: Any = contextvars.copy_context().run
-        self._turn = Waiter(loop, self._wakes)
         self._begin_wait()
         # What is pushed in here goes to readers that cannot go on while this task runs.
         self._release = partial(self._wakes.pass_to, getattr(stream, "wakes", None))

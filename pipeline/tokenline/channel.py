@@ -279,6 +279,7 @@ class Channel(Generic[T]):
         self.broken = True
         self._wake_sender()
         self._wake_receiver()
+        self._receiver = None
 
     # --- statistics ------------------------------------------------------------------------
 

@@ -125,6 +125,10 @@ class Waiter:
         if self._wakeup is not None:
             self._loop.call_soon(self._wakeup, self, context=self._context)
 
+    def let_go(self) -> None:
+        """Nobody waits any more: forget who did, and the error, whose traceback leads to them."""
+        self._wakeup = self._context = self._cancelled = None
+
     # --- what asyncio's tasks ask of a future ------------------------------------------------
 
     def add_done_callback(

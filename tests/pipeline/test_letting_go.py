@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from tests.pipeline.lines import BODY, TEXT, builder, reads
+from tests.pipeline.live_source import LiveSource
 from tokenline.errors import StreamError
 from tokenline.events import TextDelta
 from tokenline.options import Execution, RunOptions
 from tokenline.policy import RetryPolicy
 from tokenline.result import Outcome
 from tokenline.run import Run
-from tokenline.testing import Pause, ScriptedSource
+from tokenline.testing import Pause, ScriptedSource, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +73,32 @@ async def test_a_run_that_was_left_early(execution: Execution) -> None:
     await run.aclose()
     assert run.outcome is Outcome.CANCELLED
     del run
+    assert await gone(found)
+
+
+@pytest.mark.parametrize("pushes", [False, True])
+@pytest.mark.parametrize("way", ["left", "raised"])
+async def test_a_run_that_its_reading_task_left(way: str, pushes: bool) -> None:
+    """The task, and the error that it keeps, lead back to the run; the run must not to them."""
+    source = LiveSource(pushes=pushes)
+    source.headers.set()
+    pipeline = builder(source).build()
+    found: list[weakref.ref[Any]] = []
+
+    async def read() -> None:
+        async with pipeline.run({}) as run:
+            found.extend(insides(run))
+            async for _ in run:
+                if way == "raised":
+                    raise ValueError
+                return
+
+    reading = asyncio.create_task(read())
+    await settle()
+    source.stream.send(b"one\n")
+    await asyncio.wait([reading])
+    assert isinstance(reading.exception(), ValueError) is (way == "raised")
+    del reading
     assert await gone(found)
 
 
