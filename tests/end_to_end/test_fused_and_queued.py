@@ -62,7 +62,11 @@ async def seen(api: Api, plan: Plan, options: RunOptions, reader: str) -> Seen:
                     events.append({**fields, "recv_ns": 0})
             await run.result()
         except TokenlineError as error:
-            raised = {"type": type(error), "text": str(error), "stage": getattr(error, "stage", None)}
+            raised = {
+                "type": type(error),
+                "text": str(error),
+                "stage": getattr(error, "stage", None),
+            }
         result = run.snapshot().model_dump(exclude={"timings"})
     return events, raised, result
 
