@@ -12,6 +12,7 @@ from tokenline_bench.statistics import (
 )
 from tokenline_bench.statistics.distribution import size_warning
 from tokenline_bench.statistics.order import interval_ranks, rank, values_needed
+from tokenline_bench.workers.calibration import REQUESTS
 from tokenline_stages.simulator import Bimodal, LogNormal, Pareto
 from tokenline_stages.simulator.distributions import Distribution, draw
 
@@ -101,6 +102,33 @@ def test_own_share_lowers_lower_bounds_only() -> None:
     assert before.low is not None
     assert after.low == before.low - 15
     assert after.widened_by == 15
+
+
+@pytest.mark.parametrize("slow_share", [0.0, 0.3, 0.49])
+@pytest.mark.parametrize("n", [100, 400])
+def test_intervals_hold_for_the_server_where_requests_take_equally_long(
+    slow_share: float, n: int
+) -> None:
+    """The p50 is then the slowest of many equal ones: the harness's rare lateness is in it too."""
+    rng = np.random.default_rng(11)
+    held = dict.fromkeys((0.5, 0.9, 0.99), 0)
+    for _ in range(100):
+        server = np.where(rng.random(n) < slow_share, 60_000_000, 20_000_000)
+        harness, calibration = (
+            (400_000 + rng.exponential(200_000, size)).astype(np.int64) for size in (n, REQUESTS)
+        )
+        own = OwnShare(lags=[0] * n, calibration=calibration.tolist())
+        found = describe(server + harness, "ns", percentiles=tuple(held), own=own)
+        assert found is not None
+        for p in held:
+            truth = 20e6 if p <= 1 - slow_share else 60e6
+            low, high = found.at(p).low, found.at(p).high
+            held[p] += (low is None or low <= truth) and (high is None or truth <= high)
+    assert min(held.values()) >= 95, held
+
+
+def test_calibration_has_values_enough_for_a_p99() -> None:
+    assert values_needed(0.99, 0.95) <= REQUESTS
 
 
 def test_nothing_is_said_of_nothing() -> None:

@@ -91,6 +91,11 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
 class OwnShare(msgspec.Struct, frozen=True):
     """What of each value may be the harness's own time; lower bounds are lowered by it.
 
+    Every percentile's by the largest value of the calibration. A value x of the server with y of
+    the harness is measured as x + y <= x + max(y), which holds for percentiles too. It does not
+    for the same percentile of both: where half of all requests take the same time, their p50 is
+    the slowest of these, and has in it the largest y of that half.
+
     Attributes:
         lags: for each value, how late the harness may have been with that very request.
         calibration: what the harness adds to any request, one value for each that was tried.
@@ -149,7 +154,8 @@ def _percentile(
     lowest = None
     widened_by = 0.0
     if low is not None:
-        lowest = max(0, least[low - 1].item() - _calibrated(own, p, confidence))
+        calibrated = max(own.calibration, default=0) if own is not None else 0
+        lowest = max(0, least[low - 1].item() - calibrated)
         widened_by = ordered[low - 1].item() - lowest
     return Percentile(
         p=p,
@@ -158,15 +164,6 @@ def _percentile(
         high=None if high is None else ordered[high - 1].item(),
         widened_by=widened_by,
     )
-
-
-def _calibrated(own: OwnShare | None, p: float, confidence: float) -> int:
-    """Upper bound of the p-th percentile of what the harness adds; the largest where it is open."""
-    if own is None or not own.calibration:
-        return 0
-    ordered = sorted(own.calibration)
-    _, high = interval_ranks(len(ordered), p, confidence)
-    return ordered[-1 if high is None else high - 1]
 
 
 def find_outliers(ordered: np.ndarray) -> list[float]:
