@@ -163,6 +163,7 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if not self.load:
             raise ConfigError("no load; give at least one level")
         self._check_end()
+        self._check_places()
 
     def _check_end(self) -> None:
         timed = not isinstance(self.load, Search) and all(
@@ -170,6 +171,17 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         )
         if self.requests is None and self.duration_s is None and not timed:
             raise ConfigError("nothing ends the measurement; give requests or duration_s")
+
+    def _check_places(self) -> None:
+        """Each process needs a place of its own under `max_concurrency`."""
+        loads = (self.load.template,) if isinstance(self.load, Search) else self.load
+        for load in loads:
+            most = None if isinstance(load, ClosedLoop) else load.max_concurrency
+            if most is not None and self.processes > most:
+                raise ConfigError(
+                    f"{self.processes} processes for at most {most} requests at once; give no more"
+                    " processes than that"
+                )
 
     def redacted(self) -> Bench:
         """Without secrets, for reports."""

@@ -128,6 +128,10 @@ def test_endpoints_by_option(
         (("--requests", "9" * 400), 2, "requests is a number of 400 digits"),
         (("--warmup", "9" * 30), 2, "warmup is 1e+30"),
         (("--processes", "1000000"), 2, "processes is 1000000"),
+        (
+            ("--rate", "1", "--max-concurrency", "2", "--processes", "3"),
+            *(2, "3 processes for at most 2 requests at once"),
+        ),
         (("--rate", "nan"), 2, "rate_per_s is nan"),
         (("--rate", "1e-300"), 2, "rate_per_s is 1e-300"),
         (("--rate", "1", "--arrivals", "gamma", "--burstiness", "nan"), 2, "burstiness is nan"),

@@ -201,6 +201,25 @@ def test_processes_share_a_load_between_them(endpoint: Endpoints, load: Load) ->
     assert {sample.outcome for sample in found} == {Outcome.OK}
 
 
+@pytest.mark.parametrize("users", [1, 3])
+def test_uneven_users_share_all_requests(endpoint: Endpoints, users: int) -> None:
+    """A process without a user sends nothing, and one with two twice as many."""
+    load = ClosedLoop(concurrency=users)
+    found = samples(endpoint(), requests=12, processes=2, load=(load,))
+    counts = [sum(sample.worker == worker for sample in found) for worker in (0, 1)]
+    assert counts == {1: [12, 0], 3: [8, 4]}[users]
+
+
+def test_warm_up_asks_the_last_prompts_of_a_file(endpoint: Endpoints, tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text("".join(f'{{"prompt": "p{number}"}}\n' for number in range(10)))
+    work = PromptFile(path=str(path))
+    results = run(endpoint(), load=(ClosedLoop(concurrency=2),), requests=8, warmup=2, work=work)
+    assert results.warmup is not None
+    assert sorted(s.conversation for s in results.warmup.samples) == [8, 9]
+    assert sorted(s.conversation for s in results.levels[0].samples) == list(range(8))
+
+
 AWS = {"aws_region": "us-east-1", "aws_access_key": "AKID", "aws_secret_key": "right"}
 
 

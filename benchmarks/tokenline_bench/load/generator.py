@@ -98,8 +98,7 @@ class Generator:
     async def run(self, level: Level) -> None:
         """Run a level to its end; requests that outlast it are noted as unfinished."""
         until = level.start_ns + round(level.duration_s * _NS) if level.duration_s else None
-        part = self._part
-        self._budget = Budget(share(level.requests, part.worker, part.workers), until)
+        self._budget = Budget(_part_of_requests(level, self._part), until)
         sending = asyncio.create_task(self._send(level))
         self._tasks.add(sending)
         try:
@@ -241,6 +240,15 @@ class Generator:
         )
         leave_s = dealing.cancel_after(number, place)
         return Measurement(lambda: client.run(turn, history), order, self._timeout_s, leave_s)
+
+
+def _part_of_requests(level: Level, part: Share) -> int | None:
+    """How many requests a process sends; in a closed loop by its users, who all send as many."""
+    if not isinstance(level.load, ClosedLoop) or level.requests is None:
+        return share(level.requests, part.worker, part.workers)
+    users = level.load.concurrency
+    own = range(part.worker, users, part.workers)
+    return sum(level.requests // users + (user < level.requests % users) for user in own)
 
 
 async def _sleep_until(due_ns: int) -> None:
