@@ -165,7 +165,7 @@ class Session:
             start_ns=time.perf_counter_ns() + (_HEAD_START_NS if bench.processes else 0),
             requests=requests if warmup else bench.requests,
             duration_s=None if warmup else bench.duration_s,
-            first=(number + 1) * _LEVEL_NUMBERS if isinstance(bench.work, Synthetic) else 0,
+            first=self._first_number(number, requests or 0),
         )
         ahead_ns = level.start_ns - time.perf_counter_ns()
         result = LevelResult(level, time.time_ns() + ahead_ns)
@@ -181,6 +181,20 @@ class Session:
             result.ended_ns = time.perf_counter_ns()
             self._observer.end_level(result)
             self._current = None
+
+    def _first_number(self, level: int, requests: int) -> int:
+        """Where a level's work begins.
+
+        Made-up prompts never end. Those of a file are the same at every level; the warm-up takes
+        the last ones, so that no cache knows the first.
+        """
+        if isinstance(self._bench.work, Synthetic):
+            return (level + 1) * _LEVEL_NUMBERS
+        size = self.results.prepared.work_size
+        if level != WARMUP or size is None:
+            return 0
+        endpoints = len(self._bench.endpoints)
+        return max(0, size - -(-requests // endpoints)) * endpoints
 
     async def _run_workers(self, level: Level) -> list[LevelEnded]:
         parent = self._observer.traceparent()

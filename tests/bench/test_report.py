@@ -19,6 +19,7 @@ from tokenline_bench.config import (
     FixedPrompt,
     Objectives,
     OpenLoop,
+    PromptFile,
     Synthetic,
 )
 from tokenline_bench.load.spec import Load
@@ -361,6 +362,19 @@ def test_clean_run_warns_of_nothing_but_its_size() -> None:
 )
 def test_warnings(warning: str, options: dict[str, Any]) -> None:
     assert warning in warnings_of(options.pop("samples", some_samples()), **options)
+
+
+def test_prompts_that_come_again_are_told() -> None:
+    """At another level, or after the warm-up."""
+    file = Bench(endpoints=(Endpoint(model="m", label="a"),), work=PromptFile(path="p"), requests=3)
+    levels = [level_of(some_samples(), ClosedLoop(concurrency=users)) for users in (1, 2)]
+    warmup = level_of([sample()])
+    told = {}
+    for size in (40, 41):
+        results = Results(file, 0, Prepared(work_size=size), warmup, levels)
+        told[size] = " ".join(build_report(results).warnings)
+    assert "40 different prompts for 40 requests and 1 of the warm-up" in told[40]
+    assert "every level asked the same prompts" in told[41]
 
 
 def test_no_correction_is_proposed_that_would_be_refused() -> None:

@@ -50,9 +50,15 @@ def _of_work(report: Report, results: Results) -> Iterator[str]:
     work = report.configuration.work
     size = results.prepared.work_size
     most = max((len(level.samples) for level in results.levels), default=0)
-    asked = most / max(1, len(report.configuration.endpoints))
-    if isinstance(work, (FixedPrompt, PromptFile)) and size is not None and asked > size:
-        yield f"{size} different prompts for {most} requests: caches may have answered some"
+    warm = len(results.warmup.samples) if results.warmup is not None else 0
+    asked = (most + warm) / max(1, len(report.configuration.endpoints))
+    if not isinstance(work, (FixedPrompt, PromptFile)) or size is None:
+        return
+    if asked > size:
+        before = f" and {warm} of the warm-up" if warm else ""
+        yield f"{size} different prompts for {most} requests{before}: caches may have answered some"
+    elif len(report.levels) > 1:
+        yield "every level asked the same prompts: caches may have answered the later ones"
 
 
 def _of_harness(level: LevelReport) -> Iterator[str]:

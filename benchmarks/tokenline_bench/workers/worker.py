@@ -123,8 +123,12 @@ class Worker:
         return await self._ask(client, setup) if self._bench.check else setup
 
     async def _ask(self, client: Client, setup: EndpointSetup) -> EndpointSetup:
-        """One request up to its first token, to find mistakes before the load begins."""
-        run = client.run(self._work.conversation(0).turns[0])
+        """One request up to its first token, to find mistakes before the load begins.
+
+        It asks the last of a file's prompts, which the load comes to last.
+        """
+        last = (self._work.size or 1) - 1
+        run = client.run(self._work.conversation(last).turns[0])
         try:
             async with asyncio.timeout(self._bench.timeout_s), run:
                 await _read_first_token(run)
