@@ -12,6 +12,9 @@ INTERVAL_S = 0.01
 class LagWatch:
     """Notes the lag of the running loop every 10 ms.
 
+    A stall shows from the time on at which the next timer was due: one shorter than the interval
+    is seen in part, or not at all.
+
     Attributes:
         stamps_ns: when each timer fired.
         lags_ns: how late it was.
