@@ -155,8 +155,11 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def streamed_tokens(self) -> int | None:
-        """Output tokens that were streamed: hidden reasoning is billed but never arrives."""
+        """Output tokens that were streamed: hidden reasoning is billed but never arrives.
+
+        None without the server's count, or where its counts contradict each other.
+        """
         if self.output_tokens is None:
             return None
         hidden = 0 if self.reasoning_seen else self.reasoning_tokens or 0
-        return self.output_tokens - hidden
+        return self.output_tokens - hidden if hidden <= self.output_tokens else None

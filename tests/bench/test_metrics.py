@@ -109,6 +109,9 @@ def test_hidden_reasoning_is_no_streamed_token() -> None:
     hidden = sample([100, 110, 120], output_tokens=103, reasoning_tokens=100)
     seen = sample([100, 110, 120], output_tokens=3, reasoning_tokens=1, reasoning_seen=True)
     assert REQUEST_METRICS["tpot"].of(hidden) == 10 * MS
+    contradictory = sample([100, 110, 120], output_tokens=3, reasoning_tokens=100)
+    assert contradictory.streamed_tokens is None
+    assert REQUEST_METRICS["tokens_per_chunk"].of(contradictory) is None
     assert REQUEST_METRICS["tpot"].of(seen) == 10 * MS
 
 

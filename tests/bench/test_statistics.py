@@ -172,6 +172,7 @@ def test_pooled_interval_counts_requests_not_values() -> None:
     assert median.low is not None
     assert median.high is not None
     assert median.high - median.low >= 15
+    assert {type(number) for number in (median.value, median.low, median.high)} == {int}
     assert describe_pooled(groups[:5], "ns").at(0.5).low is None  # type: ignore[union-attr]
 
 

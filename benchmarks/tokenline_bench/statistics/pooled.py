@@ -8,6 +8,7 @@ A. C. Davison and D. V. Hinkley, Bootstrap Methods, section 3.8).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil, floor
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def describe_pooled(
         minimum=pool.ordered[0].item(),
         maximum=pool.ordered[-1].item(),
         percentiles=tuple(
-            Percentile(p, pool.percentile(p), *_bounds_of(drawn, place, confidence))
+            Percentile(p, pool.percentile(p), *_whole_bounds_of(drawn, place, confidence))
             for place, p in enumerate(percentiles)
         ),
         outliers=len(outliers),
@@ -66,6 +67,14 @@ def _bounds_of(
     drawn: np.ndarray | None, place: int, confidence: float
 ) -> tuple[float | None, float | None]:
     return (None, None) if drawn is None else bounds(drawn[:, place], confidence)
+
+
+def _whole_bounds_of(
+    drawn: np.ndarray | None, place: int, confidence: float
+) -> tuple[int | None, int | None]:
+    """The same of values that are whole: nothing in between is told."""
+    low, high = _bounds_of(drawn, place, confidence)
+    return (None if low is None else floor(low)), (None if high is None else ceil(high))
 
 
 class _Pool:
@@ -85,9 +94,9 @@ class _Pool:
     def mean(self) -> float:
         return float(self._sums.sum() / self._totals.sum())
 
-    def percentile(self, p: float) -> float:
+    def percentile(self, p: float) -> int:
         """The value up to which a share `p` of the weight lies."""
-        return self._at(self.ordered, np.cumsum(self._weights), p)
+        return int(self._at(self.ordered, np.cumsum(self._weights), p))
 
     def draw(self, percentiles: Sequence[float]) -> np.ndarray:
         """Percentiles and mean (last) of pools made of requests drawn again."""
