@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from benchmarks.clients.contract import Client, ClientSpec
+from benchmarks.descriptors import allow_all
 from benchmarks.latency import Window, measure_load
 from benchmarks.measures import (
     Shape,
@@ -169,6 +170,7 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     if settings["core"] is not None:
         os.sched_setaffinity(0, {settings["core"]})
+    allow_all()
     spec = ClientSpec(**settings["spec"])
     _run(spec, _serve(Worker(spec, settings["control_url"]), output))
     os._exit(0)  # streams may be open, and clean-up is not what is measured

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import click
 
+from benchmarks.descriptors import allow_all
+
 from .answers import prepare, wants_usage
 from .streams import Schedule
 
@@ -113,6 +115,7 @@ def main(core: int | None, tls_certificate: Path | None, tls_key: Path | None) -
     """Serve until standard input ends."""
     if core is not None:
         os.sched_setaffinity(0, {core})
+    allow_all()
     context = None
     if tls_certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
