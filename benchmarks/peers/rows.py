@@ -145,12 +145,22 @@ async def memory(bench: Bench) -> Row:
     Two at a time, on two cores: what a process keeps does not depend on its neighbour.
     """
     sizes = bench.settings
-    clients = bench.clients_of("memory")
+    return await _memory(bench, bench.clients_of("memory"), sizes.memory_events_per_s)
+
+
+async def memory_paced(bench: Bench) -> Row:
+    """The same at the pace of the paced rows, of those that keep up with it."""
+    clients = bench.named(FLOOR, "aiohttp alone", TOKENLINE, "tokenline, no telemetry")
+    return await _memory(bench, clients, bench.settings.memory_paced_events_per_s)
+
+
+async def _memory(bench: Bench, clients: list[ClientSpec], events_per_s: float) -> Row:
+    sizes = bench.settings
     row: Row = {spec.name: [None] * sizes.memory_rounds for spec in clients}
     turns = bench.turns(clients, sizes.memory_rounds)
     options: Options = {
         "streams": sizes.memory_streams,
-        "events_per_s": sizes.memory_events_per_s,
+        "events_per_s": events_per_s,
     }
 
     async def take_turns(core: int | None) -> None:
@@ -175,7 +185,7 @@ async def never_read(bench: Bench) -> Row:
         )
 
     clients = bench.named(TOKENLINE, "tokenline, no telemetry")
-    return await bench.collect(clients, 1, measure)
+    return await bench.collect(clients, bench.settings.memory_rounds, measure)
 
 
 async def linear(bench: Bench) -> Row:
@@ -273,6 +283,7 @@ ROWS: dict[str, Callable[[Bench], Awaitable[Row]]] = {
     "first_token": first_token,
     "request": request,
     "memory": memory,
+    "memory_paced": memory_paced,
     "never_read": never_read,
     "linear": linear,
     "cold": cold,

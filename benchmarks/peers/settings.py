@@ -23,6 +23,7 @@ class Settings:
         requests: one after the other, a round.
         memory_streams: open at once.
         memory_events_per_s: of each; few enough for the slowest peer's core.
+        memory_paced_events_per_s: the same for those whose core is not full then.
         limit_ms: p99 of added latency that a core's streams must stay under.
         load: the window of a load, see `benchmarks.latency.Window`.
         scaling: streams a core.
@@ -44,6 +45,7 @@ class Settings:
     requests: int = 100
     memory_streams: int = 200
     memory_events_per_s: float = 5.0
+    memory_paced_events_per_s: float = 50.0
     limit_ms: float = 20.0
     load: tuple[tuple[str, float], ...] = (("ramp_s", 0.6), ("settle_s", 0.4), ("measure_s", 1.2))
     scaling: tuple[int, ...] = (1, 10, 50, 100, 200, 300)

@@ -19,6 +19,7 @@ _COLUMNS = (
     ("first_token", "first token, ms (p99)"),
     ("request", "CPU/request, ms"),
     ("memory", "KB/stream"),
+    ("memory_paced", "KB/stream, 50 events/s"),
     ("cold", "cold start, s"),
 )
 
@@ -56,7 +57,7 @@ def _cell(results: Results, row: str, client: str) -> str:
         return f"{text} ({short(first_token_p99(results, client))})"
     floor = floor_of(client)
     times = None
-    if client not in FLOORS.values() and row not in ("memory", "request", "cold"):
+    if client not in FLOORS.values() and row not in ("memory", "memory_paced", "request", "cold"):
         times = ratio(results, row, client, floor)
     return text if times is None else f"{text} ({_times(times.value)})"
 
