@@ -106,17 +106,16 @@ def test_own_share_lowers_lower_bounds_only() -> None:
 
 @pytest.mark.parametrize("slow_share", [0.0, 0.3, 0.49])
 @pytest.mark.parametrize("n", [100, 400])
+@pytest.mark.parametrize("slow_moments", [0.0, 0.02])
 def test_intervals_hold_for_the_server_where_requests_take_equally_long(
-    slow_share: float, n: int
+    slow_share: float, n: int, slow_moments: float
 ) -> None:
     """The p50 is then the slowest of many equal ones: the harness's rare lateness is in it too."""
     rng = np.random.default_rng(11)
     held = dict.fromkeys((0.5, 0.9, 0.99), 0)
     for _ in range(100):
         server = np.where(rng.random(n) < slow_share, 60_000_000, 20_000_000)
-        harness, calibration = (
-            (400_000 + rng.exponential(200_000, size)).astype(np.int64) for size in (n, REQUESTS)
-        )
+        harness, calibration = (_own_ns(rng, size, slow_moments) for size in (n, REQUESTS))
         own = OwnShare(lags=[0] * n, calibration=calibration.tolist())
         found = describe(server + harness, "ns", percentiles=tuple(held), own=own)
         assert found is not None
@@ -125,6 +124,21 @@ def test_intervals_hold_for_the_server_where_requests_take_equally_long(
             low, high = found.at(p).low, found.at(p).high
             held[p] += (low is None or low <= truth) and (high is None or truth <= high)
     assert min(held.values()) >= 95, held
+
+
+def test_a_slow_moment_of_the_calibration_does_not_spoil_the_median() -> None:
+    calibration = [400_000] * (REQUESTS - 1) + [30_000_000]
+    values = [20_400_000] * 100
+    found = describe(values, "ns", own=OwnShare(lags=[0] * 100, calibration=calibration))
+    assert found is not None
+    assert found.at(0.5).low == found.at(0.9).low == 20_000_000
+    assert found.at(0.99).low == 0
+
+
+def _own_ns(rng: np.random.Generator, size: int, slow_moments: float) -> np.ndarray:
+    """What a harness adds; now and then much."""
+    slow = (rng.random(size) < slow_moments) * rng.uniform(5e6, 30e6, size)
+    return np.rint(400_000 + rng.exponential(200_000, size) + slow).astype(np.int64)
 
 
 def test_calibration_has_values_enough_for_a_p99() -> None:

@@ -18,6 +18,7 @@ Number: TypeAlias = int | float
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 _FENCE = 3.0
+_MOST_SPARED = 0.05
 _SHOWN_OUTLIERS = 10
 
 
@@ -91,10 +92,15 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
 class OwnShare(msgspec.Struct, frozen=True):
     """What of each value may be the harness's own time; lower bounds are lowered by it.
 
-    Every percentile's by the largest value of the calibration. A value x of the server with y of
-    the harness is measured as x + y <= x + max(y), which holds for percentiles too. It does not
-    for the same percentile of both: where half of all requests take the same time, their p50 is
-    the slowest of these, and has in it the largest y of that half.
+    A value x of the server with y of the harness is measured as v = x + y. Two bounds hold whatever
+    the distributions, and however x and y depend on each other; the higher one is taken:
+
+        percentile p of x >= percentile p of v - largest y
+        percentile p of x >= percentile p - s of v - percentile 1 - s of y
+
+    The second one is for the odd slow moment in a calibration: s is 5 %, or half of the tail. The
+    same percentile of both will not do: where half of all requests take the same time, their p50
+    is the slowest of these, and has in it the largest y of that half.
 
     Attributes:
         lags: for each value, how late the harness may have been with that very request.
@@ -154,8 +160,8 @@ def _percentile(
     lowest = None
     widened_by = 0.0
     if low is not None:
-        calibrated = max(own.calibration, default=0) if own is not None else 0
-        lowest = max(0, least[low - 1].item() - calibrated)
+        calibration = sorted(own.calibration) if own is not None else []
+        lowest = max(0, _lower_bound(least, p, confidence, calibration))
         widened_by = ordered[low - 1].item() - lowest
     return Percentile(
         p=p,
@@ -164,6 +170,22 @@ def _percentile(
         high=None if high is None else ordered[high - 1].item(),
         widened_by=widened_by,
     )
+
+
+def _lower_bound(
+    least: np.ndarray, p: float, confidence: float, calibration: Sequence[int]
+) -> Number:
+    """The higher of the two bounds told in `OwnShare`; there must be values enough for one."""
+    low, _ = interval_ranks(len(least), p, confidence)
+    assert low is not None
+    bound: Number = least[low - 1].item() - max(calibration, default=0)
+    spared = min(_MOST_SPARED, p / 2, (1 - p) / 2)
+    further, _ = interval_ranks(len(least), p - spared, confidence)
+    _, high = interval_ranks(len(calibration), 1 - spared, confidence)
+    if further is None or high is None:
+        return bound
+    other: Number = least[further - 1].item() - calibration[high - 1]
+    return max(bound, other)
 
 
 def find_outliers(ordered: np.ndarray) -> list[float]:

@@ -4,8 +4,8 @@
 
 The second term is the simulator's own account of the same request, taken with the same clock.
 What is left is ours and the loopback's: building the request, sending, reading, decoding. Reports
-lower the lower bounds of percentiles by the largest of these values, so that intervals hold for the
-server too; see `tokenline_bench.statistics.distribution.OwnShare`.
+lower the lower bounds of percentiles by it, so that intervals hold for the server too; how is told
+in `tokenline_bench.statistics.distribution.OwnShare`.
 """
 
 from __future__ import annotations
