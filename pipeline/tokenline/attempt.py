@@ -292,6 +292,12 @@ class Attempt:
             return None
         return max(self._meter.last_token_ns, self._resumed_ns)
 
+    @property
+    def unknown_events(self) -> int:
+        """What the chain's steps did not know: those that count it say so as `unknown`."""
+        counted = [getattr(actor.step, "unknown", 0) for actor in self.actors]
+        return sum([number for number in counted if type(number) is int])
+
     def records(self, ended_ns: int) -> list[StageRecord]:
         """What source and chain did for a request that ended at `ended_ns`."""
         wait_ns = self._wait_ns

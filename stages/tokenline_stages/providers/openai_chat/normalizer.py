@@ -93,6 +93,11 @@ class ChatNormalizer:
         self._omitted = False
         self._ended = False
 
+    @property
+    def unknown(self) -> int:
+        """How many unknown items were met."""
+        return self._emission.unknown
+
     def feed(self, items: Sequence[ChatWire], recv_ns: int, out: list[Event]) -> None:
         """Turn a batch of chunks into events."""
         emission = self._emission
