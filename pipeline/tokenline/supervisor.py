@@ -23,7 +23,7 @@ from .branches import Branches, BranchReports
 from .errors import RunCancelledError, StageFailedError, StreamTimeoutError, TotalTimeoutError
 from .estimate import Estimation, refuse
 from .first_request import OpenSteps, SentRequest, open_steps, send_first
-from .loop_lag import LoopLag, watch_loop
+from .loop_lag import LoopLag, LoopWatch, watch_loop
 from .meter import Meter
 from .pipeline import Pipeline
 from .policy import OnLeave
@@ -84,7 +84,9 @@ class Supervisor:
         self._closers: list[Waiter] = []
         self._left = False
         self._stopping = False
+        self._loop_watch: LoopWatch | None = None
         self._loop_lag: LoopLag | None = None
+        self._driver: asyncio.Task[Any] | None = None
         self._estimation = Estimation(self.spawn, self._close_if_done)
 
     # --- start -----------------------------------------------------------------------------
@@ -132,15 +134,23 @@ class Supervisor:
             steps.chain,
             sent,
         )
-        # Everything that may refuse is done: from here on there is a span, and it will end.
+        # Everything of ours that may refuse is done: from here on there is a span.
         self._span = self._start_span()
+        try:
+            self._begin(plan)
+        except BaseException as error:  # a loop that starts no tasks, or none with a context
+            self.error = error
+            self.cancel(Outcome.ERROR)
+            raise
+
+    def _begin(self, plan: Pipeline) -> None:
         self._context = self._span.task_context or contextvars.copy_context()
         total_s = plan.options.timeouts.total_s
         if total_s is not None:
             self._total_timer = self._loop.call_later(total_s, self._total_time_is_up)
-        watched = plan.options.watch_loop
-        self._loop_watch = watch_loop(self._loop, self._meter) if watched else None
-        self._driver: asyncio.Task[Any] | None = self.spawn(self._drive(), "source")
+        if plan.options.watch_loop:
+            self._loop_watch = watch_loop(self._loop, self._meter)
+        self._driver = self.spawn(self._drive(), "source")
 
     def _describe(self) -> RunInfo:
         plan = self._plan
@@ -181,7 +191,13 @@ class Supervisor:
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Start a task that the run owns."""
-        task = self._loop.create_task(work, name=f"tokenline:{name}", context=self._context.copy())
+        try:
+            task = self._loop.create_task(
+                work, name=f"tokenline:{name}", context=self._context.copy()
+            )
+        except BaseException:
+            work.close()
+            raise
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
         return task
@@ -540,7 +556,7 @@ class Supervisor:
             usage_estimated=self._estimation.usage is not None,
             attempts=self._attempts.count,
             retry_wait_ns=self._attempts.retry_wait_ns,
-            unknown_events=0,
+            unknown_events=self._attempts.current.unknown_events,
             limiter_wait_ns=self._attempts.limiter_wait_ns,
             attempt_records=self._attempts.history,
             route=self._attempts.current.route.name,

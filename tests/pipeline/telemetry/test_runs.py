@@ -220,3 +220,19 @@ def test_end_of_the_process_in_the_middle_of_many_runs(
     ]
     assert names.count("chat m") == CONCURRENT
     assert names.count("stage source") == CONCURRENT
+
+
+async def test_a_loop_that_refuses_the_task_ends_the_span(memory: MemoryFactory) -> None:
+    """A task factory from before Python 3.11 takes no context."""
+    made = memory()
+    loop = asyncio.get_running_loop()
+    before = loop.get_task_factory()
+    loop.set_task_factory(lambda loop, work: asyncio.Task(work, loop=loop))
+    try:
+        with pytest.raises(TypeError, match="context"):
+            await read_all(pipeline_of(made, reads()))
+    finally:
+        loop.set_task_factory(before)
+    assert (made.span("chat m").attributes or {})["error.type"] == "TypeError"
+    active = made.metrics()["tokenline.streams.active"].data.data_points
+    assert [point.value for point in active] == [0]
