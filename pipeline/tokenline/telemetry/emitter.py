@@ -31,7 +31,9 @@ _EXIT_TIMEOUT_S = 2.0
 _DONE = object()
 
 
-def _calling(reference: weakref.WeakMethod[Callable[[], None]]) -> Callable[[], None]:
+def calling(reference: weakref.WeakMethod[Callable[[], None]]) -> Callable[[], None]:
+    """Call a method while its object is there: hooks of forks cannot be taken back."""
+
     def call() -> None:
         method = reference()
         if method is not None:
@@ -57,7 +59,7 @@ class Emitter:
         self._registered = False
         self._exited = False
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_calling(weakref.WeakMethod(self._forget)))
+            os.register_at_fork(after_in_child=calling(weakref.WeakMethod(self._forget)))
 
     def __len__(self) -> int:
         """How many pieces of work wait or are under way."""

@@ -33,9 +33,21 @@ class FinishedSpans:
 
     def make(self, span: FinishedSpan, parent: Context) -> None:
         """Make a span below the one that is current in `parent`, and hand it to the processors."""
-        direct = self._direct
-        if direct is None or not direct.make(span, parent):
+        made = self._make_directly(span, parent)
+        if made is None:
             self._make_live(span, parent)
+        else:
+            made()
+
+    def _make_directly(self, span: FinishedSpan, parent: Context) -> Callable[[], None] | None:
+        direct = self._direct
+        if direct is None:
+            return None
+        try:
+            return direct.make(span, parent)
+        except (AttributeError, TypeError):
+            self._direct = None  # The SDK is built otherwise than it seemed.
+            return None
 
     def _make_live(self, span: FinishedSpan, parent: Context) -> None:
         live = self.tracer.start_span(
@@ -78,8 +90,13 @@ class _DirectRoad:
         except AttributeError:
             return None
 
-    def make(self, span: FinishedSpan, parent: Context) -> bool:
-        """Make `span`; False if the tracer has to."""
+    def make(self, span: FinishedSpan, parent: Context) -> Callable[[], None] | None:
+        """Make `span` and give what hands it to the processors; None if the tracer has to.
+
+        Raises:
+            AttributeError: the SDK is built otherwise.
+            TypeError: the same.
+        """
         tracer, above = self._tracer, get_current_span(parent).get_span_context()
         if not (
             self._is_open()
@@ -88,8 +105,7 @@ class _DirectRoad:
             and above.trace_flags.sampled
             and len(span.attributes) <= self._most_attributes
         ):
-            return False
-        count_end = self._count(above, self._sampled)
+            return None
         context = SpanContext(
             above.trace_id,
             tracer.id_generator.generate_span_id(),
@@ -109,9 +125,13 @@ class _DirectRoad:
             start_time=span.start_ns,
             end_time=span.end_ns,
         )
-        count_end()
-        tracer.span_processor.on_end(made)
-        return True
+        count_end = self._count(above, self._sampled)
+
+        def hand_over() -> None:
+            count_end()
+            tracer.span_processor.on_end(made)
+
+        return hand_over
 
     def _is_open(self) -> bool:
         tracer = self._tracer

@@ -172,18 +172,24 @@ class Instruments:
 
 
 class _Total:
-    """A counter that costs an addition; only the emitter adds, so none is lost."""
+    """A counter that costs an addition.
+
+    Several emitters, each in the thread of its loop, may add to one. The lock can be taken again
+    by its thread, for a signal handler may flush in the middle of an addition.
+    """
 
     def __init__(self, meter: Meter, metric: Metric, *attributes: str) -> None:
         self._attributes = attributes
         self._totals: dict[tuple[str | None, ...], int] = {}
+        self._adding = threading.RLock()
         meter.create_observable_counter(
             metric.name, [self._observe], metric.unit, metric.description
         )
 
     def add(self, values: tuple[str | None, ...], amount: int = 1) -> None:
         """Add for these values of the attributes; None for one that is not set."""
-        self._totals[values] = self._totals.get(values, 0) + amount
+        with self._adding:
+            self._totals[values] = self._totals.get(values, 0) + amount
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
         return [Observation(total, self._named(key)) for key, total in list(self._totals.items())]

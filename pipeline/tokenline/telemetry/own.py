@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
+from weakref import WeakMethod
 
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
@@ -20,6 +21,7 @@ from tokenline.errors import ConfigError
 
 from .content import has_events
 from .deadline import Countdown
+from .emitter import calling
 from .options import TelemetryOptions
 from .otel import OTelTelemetry
 from .outlet import Outlet, shutdown_all
@@ -53,8 +55,9 @@ class OwnTelemetry(OTelTelemetry):
         self._own = [Outlet(provider) for provider in providers if provider is not None]
         self._open = not isinstance(made.tracers, NoOpTracerProvider)
         if self._open:
-            for outlet in self._own:
-                outlet.thread.start()
+            self._start_threads()
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=calling(WeakMethod(self._start_threads)))
             atexit.register(self.shutdown, exit_timeout_s)
 
     def shutdown(self, timeout_s: float = 5.0) -> bool:
@@ -73,6 +76,12 @@ class OwnTelemetry(OTelTelemetry):
         countdown = Countdown(timeout_s)
         made = self._reporting.emitter.close(countdown.left_s)
         return shutdown_all(self._own, countdown.left_s) and made
+
+    def _start_threads(self) -> None:
+        """Now, and in a forked child, which has none: at its end it may be too late."""
+        if self._open:
+            for outlet in self._own:
+                outlet.thread.start()
 
     def _current_outlets(self) -> list[Outlet]:
         return self._own if self._open else []

@@ -71,7 +71,11 @@ class OTelRunSpan:
                 start_time=info.wall_ns(info.started_ns),
             )
             self._context = set_span_in_context(self._root)
-            self.task_context = reporting.task_context(self._context)
+            try:
+                self.task_context = reporting.task_context(self._context)
+            except BaseException:
+                self._root.end()  # nobody will know of it
+                raise
         if instruments is not None:
             self._stream = instruments.stream_started(info.provider, info.model)
 

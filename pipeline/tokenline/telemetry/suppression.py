@@ -8,6 +8,7 @@ The anthropic SDK's own spans heed no key: its source switches them off by clien
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 from opentelemetry import context as otel_context
@@ -28,7 +29,9 @@ def suppression_values(level: Literal["genai", "all"] | None) -> dict[str, objec
     values: dict[str, object] = {names.SUPPRESS_LANGUAGE_MODEL: True}
     marker = _inference_data()
     if marker is not None:
-        values[names.GENAI_INFERENCE_CONTEXT] = marker()
+        # One that is made otherwise by now: a span too many is better than none.
+        with suppress(Exception):
+            values[names.GENAI_INFERENCE_CONTEXT] = marker()
     if level == "all":
         values[names.SUPPRESS_INSTRUMENTATION] = True
         values[_SDK_KEY] = True

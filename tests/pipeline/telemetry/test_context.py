@@ -140,6 +140,32 @@ class TestSuppression:
         marker = found["opentelemetry.genai.client.inference.context"]
         assert isinstance(marker, InferenceData)
 
+    def test_a_marker_that_is_made_otherwise_costs_no_span(
+        self, memory: MemoryFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class InferenceData:
+            def __init__(self, provider: str) -> None: ...
+
+        module = ModuleType("opentelemetry.util.genai.invocation")
+        vars(module)["InferenceData"] = InferenceData
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        made = memory()
+        made.telemetry.start(run_info()).end(run_record())
+        assert made.span("chat gpt-test").status.is_unset
+
+
+def test_a_span_whose_context_cannot_be_made_is_ended(
+    memory: MemoryFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = memory()
+
+    def fail(_: object) -> None:
+        raise RuntimeError("no context")
+
+    monkeypatch.setattr(made.telemetry._reporting, "task_context", fail)
+    made.telemetry.start(run_info()).end(run_record())
+    assert [span.name for span in made.spans()] == ["chat gpt-test"]
+
 
 class Failing(SpanProcessor):
     """A span processor with a mistake in it."""

@@ -138,7 +138,10 @@ def is_direct(tracer: Tracer) -> bool:
     """Whether a span below one of `tracer` is made at once."""
     parent = tracer.start_span("parent")
     road = FinishedSpans(tracer)._direct
-    return road is not None and road.make(SPAN, set_span_in_context(parent))
+    made = road.make(SPAN, set_span_in_context(parent)) if road is not None else None
+    if made is not None:
+        made()
+    return made is not None
 
 
 def tracer_of(**arguments: Any) -> Tracer:
@@ -237,6 +240,24 @@ def test_another_shape_of_tracer_is_not_guessed_at(change: Callable[[Any], None]
     tracer = tracer_of()
     change(tracer)
     assert FinishedSpans(tracer)._direct is None
+
+
+class Narrow:
+    """A finished span of an SDK that makes it otherwise."""
+
+    def __init__(self, name: str) -> None: ...
+
+
+def test_another_shape_of_span_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, exporter = provider_of()
+    monkeypatch.setattr("opentelemetry.sdk.trace.ReadableSpan", Narrow)
+    telemetry = OTelTelemetry(provider, options=TelemetryOptions(metrics=False))
+    run = telemetry.start(run_record().info)
+    monkeypatch.undo()
+    run.end(run_record())
+    assert telemetry.shutdown(5.0)
+    names = [span.name for span in exporter.get_finished_spans()]
+    assert names == ["chat gpt-test", "stage source", "stage parser", "stage consumer"]
 
 
 def test_a_processor_that_starts_spans_is_seen_when_it_is_added() -> None:

@@ -1,6 +1,8 @@
 """Metrics: names, units, buckets, attributes and exemplars, in both sets of conventions."""
 
 import asyncio
+import sys
+import threading
 from itertools import pairwise
 from typing import Any
 
@@ -256,6 +258,32 @@ def test_two_telemetries_on_one_provider_add_up(
     second.flush(1.0)
     assert values(made.metrics()["tokenline.streams.completed"], "tokenline.outcome") == {"ok": 2}
     assert "already" not in caplog.text
+
+
+def test_counters_lose_nothing_between_threads(memory: MemoryFactory) -> None:
+    """Each telemetry has an emitter of its own, but one provider has one set of counters."""
+    made = memory()
+    made.telemetry.start(run_info())
+    instruments = made.telemetry._instruments
+    assert instruments is not None
+    total, times = instruments._items, 100_000
+
+    def add_all() -> None:
+        for _ in range(times):
+            total.add(("x",))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        adding = [threading.Thread(target=add_all) for _ in range(2)]
+        for thread in adding:
+            thread.start()
+        for thread in adding:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    items = made.metrics()["tokenline.stage.items"]
+    assert values(items, "tokenline.stage.name")["x"] == 2 * times
 
 
 def test_overflow_is_counted_and_exported() -> None:
