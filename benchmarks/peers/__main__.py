@@ -1,7 +1,7 @@
 """Every row of the table, interleaved, with what it was measured on.
 
     python -m benchmarks.peers [--quick] [--rows batch,paced] [--clients floor,tokenline]
-    python -m benchmarks.peers --write-docs
+    python -m benchmarks.peers --write-docs [--out DIR] [--again DIR]
 
 The first run makes an environment for each peer. Figures of the rows measured are put into
 `OUT/results.json` beside those of other rows, so that a run can be made in parts; tables and
@@ -63,6 +63,11 @@ class Names(click.ParamType[list[str]]):
 @click.option("--environments", type=click.Path(path_type=Path), default=DEFAULT_FOLDER)
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "out" / "peers")
 @click.option("--write-docs", "only_docs", is_flag=True, help="Put OUT's tables into docs; no run.")
+@click.option(
+    "--again",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="With --write-docs: the folder of a second run, to stand beside the first.",
+)
 @click.option("--install", "only_install", is_flag=True, help="Make the environments; no run.")
 def main(
     quick: bool,
@@ -71,12 +76,13 @@ def main(
     environments: Path,
     out: Path,
     only_docs: bool,
+    again: Path | None,
     only_install: bool,
 ) -> None:
     """Measure tokenline beside its peers and the floor."""
     results = Results.load(out)
     if only_docs:
-        write_docs(results)
+        write_docs(results, None if again is None else Results.load(again))
         return
     names = [name for name in CLIENTS if name in clients or name == FLOOR]
     versions = install(names, environments)

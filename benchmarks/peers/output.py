@@ -19,7 +19,6 @@ from .tables import (
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "performance-scaling.svg"
-_BEGIN, _END = "<!-- begin measured -->", "<!-- end measured -->"
 _SHORT = (
     "floor",
     "tokenline",
@@ -53,22 +52,30 @@ def write_all(results: Results, folder: Path) -> None:
         write_page(results, folder / "scaling.html")
 
 
-def write_docs(results: Results) -> None:
-    """Put the tables between the documentation's marks, and the picture beside it."""
+def write_docs(results: Results, again: Results | None = None) -> None:
+    """Put the tables between the documentation's marks, and the picture beside it.
+
+    Args:
+        results: the run whose tables are all shown.
+        again: another run of the same, of which targets and clients are.
+    """
     replace_between(DOCUMENT, report(results))
+    if again is not None:
+        replace_between(DOCUMENT, short_report(again), "again")
     short = f"{clients_table(results, _SHORT)}\n\n{measured_on(results)}"
     replace_between(ROOT / "README.md", short)
     if results.figures("scaling"):
         write_picture(results, PICTURE)
 
 
-def replace_between(path: Path, text: str) -> None:
-    """Put a text between a file's marks; `ValueError` where they are missing."""
-    before, begin, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+def replace_between(path: Path, text: str, name: str = "measured") -> None:
+    """Put a text between a file's marks of that name; `ValueError` where they are missing."""
+    first, last = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    before, begin, rest = path.read_text(encoding="utf-8").partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise ValueError(f"{path} has no {_BEGIN} ... {_END}")
-    path.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}", encoding="utf-8")
+        raise ValueError(f"{path} has no {first} ... {last}")
+    path.write_text(f"{before}{first}\n{text}\n{last}{after}", encoding="utf-8")
 
 
 def report(results: Results) -> str:
@@ -84,6 +91,12 @@ def report(results: Results) -> str:
         ("Measured on", machine(results)),
     ]
     return "\n\n".join(f"### {title}\n\n{text}" for title, text in sections if text)
+
+
+def short_report(results: Results) -> str:
+    """Targets and clients, and when they were measured."""
+    tables = (targets_table(results), clients_table(results), measured_on(results))
+    return "\n\n".join(text for text in tables if text)
 
 
 def measured_on(results: Results) -> str:

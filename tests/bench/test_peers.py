@@ -139,6 +139,19 @@ def test_documentation_is_replaced_between_the_marks_only(tmp_path: Path) -> Non
     )
 
 
+def test_a_second_run_has_marks_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("<!-- begin measured -->\nold\n<!-- end measured -->\n")
+    with pytest.raises(ValueError, match="begin again"):
+        output.replace_between(path, "new", "again")
+    path.write_text(path.read_text() + "<!-- begin again -->\n<!-- end again -->\n")
+    output.replace_between(path, "new", "again")
+    assert path.read_text() == (
+        "<!-- begin measured -->\nold\n<!-- end measured -->\n"
+        "<!-- begin again -->\nnew\n<!-- end again -->\n"
+    )
+
+
 def test_results_of_quick_and_full_runs_do_not_mix(tmp_path: Path) -> None:
     results = Results.load(tmp_path)
     results.begin({"commit": "none"}, {}, True)
