@@ -384,6 +384,14 @@ class Result(Answer):
         """A copy whose token counts come from a local counter and are marked as estimates."""
         return self.model_copy(update={"usage": TokenUsage.from_usage(usage, estimated=True)})
 
+    def with_counts(self, attempts: int, unknown_events: int) -> Result:
+        """This result, or a copy, with what only the run knows: both are at least that many."""
+        attempts = max(attempts, self.attempts)
+        unknown_events = max(unknown_events, self.unknown_events)
+        if (attempts, unknown_events) == (self.attempts, self.unknown_events):
+            return self
+        return self.model_copy(update={"attempts": attempts, "unknown_events": unknown_events})
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         yield "message_id", self.message_id
         yield "outcome", self.outcome and self.outcome.value

@@ -525,7 +525,10 @@ class Supervisor:
             outcome=self.outcome, error=self.error, timings=timings or self.timings()
         )
         counted = self._estimation.usage
-        return result if counted is None else result.with_estimated_usage(counted)
+        if counted is not None:
+            result = result.with_estimated_usage(counted)
+        attempts = self._attempts
+        return result.with_counts(attempts.count, attempts.current.unknown_events)
 
     def timings(self) -> Timings:
         """The stamps so far."""

@@ -65,6 +65,9 @@ def test_retries_until_it_works_and_nothing_shows() -> None:
         assert [event.seq for event in events] == list(range(len(events)))
         assert sum(isinstance(event, MessageStart) for event in events) == 1
         assert record(run).attempts == 3
+        result = record(run).result
+        assert isinstance(result, Result)
+        assert result.attempts == 3
         assert [a.error for a in record(run).attempt_records] == [
             "OverloadedError",
             "StreamCutError",

@@ -40,6 +40,6 @@ async def test_unknown_events_are_on_the_request_span(memory: MemoryFactory) -> 
         .build()
     )
     async with pipeline.run({"model": "m"}) as run:
-        async for _ in run:
-            pass
+        result = await run.result()
+    assert result.unknown_events == 2
     assert (made.span("chat m").attributes or {})["tokenline.unknown_events"] == 2
