@@ -28,6 +28,7 @@ from .stage_span import attempt_spans, flat_stage_attributes, stage_span
 _logger = logging.getLogger(__name__)
 
 _START_ATTRIBUTES = 6
+_PROCESSOR_FAILED = "a span processor failed; a span may be lost"
 
 
 class OTelRunSpan:
@@ -153,7 +154,10 @@ class OTelRunSpan:
             _logger.warning("some attributes of a run were lost", exc_info=True)
         finally:
             ended_ns = max(record.timings.ended_ns, record.info.started_ns)
-            root.end(record.info.wall_ns(ended_ns))
+            try:
+                root.end(record.info.wall_ns(ended_ns))
+            except Exception:
+                _logger.warning(_PROCESSOR_FAILED, exc_info=True)
 
     def _describe(self, root: Span, record: RunRecord) -> None:
         options = self._reporting.options
@@ -182,9 +186,10 @@ class OTelRunSpan:
         if spans is None or parent is None:
             return
         aliases = self._reporting.options.aliases
-        for attempt in attempt_spans(report, aliases):
-            spans.make(attempt, parent)
-            yield
-        for stage in report.stages:
-            spans.make(stage_span(stage, report, aliases), parent)
+        stages = (stage_span(stage, report, aliases) for stage in report.stages)
+        for span in chain(attempt_spans(report, aliases), stages):
+            try:
+                spans.make(span, parent)
+            except Exception:
+                _logger.warning(_PROCESSOR_FAILED, exc_info=True)
             yield

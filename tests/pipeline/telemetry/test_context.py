@@ -193,3 +193,12 @@ def test_failing_span_processor_never_reaches_the_run(
     assert telemetry.flush(1.0)
     assert "processor failed" in caplog.text
     provider.shutdown()
+
+
+def test_failing_span_processor_costs_no_other_span_and_no_metric(memory: MemoryFactory) -> None:
+    made = memory()
+    made.tracer_provider.add_span_processor(Failing("end"))
+    record = run_record()
+    made.telemetry.start(run_info()).end(record)
+    assert len(made.spans()) == 1 + len(record.stages)
+    assert made.metrics()["gen_ai.client.operation.duration"].data.data_points[0].count == 1
