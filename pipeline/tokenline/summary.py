@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from .attempt import Stamps
 from .meter import Meter
+from .pipeline import Pipeline
 from .reader import Reader
 from .record import RunInfo, StageKind, StageRecord, Timings
+
+
+def describe_run(
+    plan: Pipeline, payload: Mapping[str, Any], message_id: str, tags: Mapping[str, str]
+) -> RunInfo:
+    """What is known of a run at its start.
+
+    Args:
+        plan: what runs.
+        payload: the request's body.
+        message_id: our id of the response.
+        tags: what the caller gave.
+    """
+    source = plan.source
+    model = payload.get("model") or payload.get("modelId")
+    return RunInfo(
+        message_id=message_id,
+        provider=source.provider,
+        operation=source.operation,
+        api=source.api,
+        model=model if isinstance(model, str) else None,
+        server_address=source.server_address,
+        server_port=source.server_port,
+        payload=payload,
+        started_ns=plan.clock.now_ns(),
+        anchor_wall_ns=plan.clock.wall_ns(),
+        anchor_ns=plan.clock.now_ns(),
+        tags=tags,
+    )
 
 
 def collect_timings(

@@ -28,14 +28,14 @@ from .meter import Meter
 from .pipeline import Pipeline
 from .policy import OnLeave
 from .reader import Reader
-from .record import Outcome, RunInfo, RunRecord, StageKind, Timings
+from .record import Outcome, RunRecord, StageKind, Timings
 from .redaction import hide_in_error, secret_values
 from .result import Result
+from .run_tasks import RunTasks
 from .source import Request
 from .stage import StepContext
-from .summary import collect_timings, emitter_stage
+from .summary import collect_timings, describe_run, emitter_stage
 from .telemetry.hook import NoRunSpan, RunSpan
-from .wake import Waiter
 
 logger = logging.getLogger("tokenline")
 
@@ -46,8 +46,12 @@ _detached: set[Supervisor] = set()
 async def wait_detached() -> None:
     """Return when no detached run of this loop is left; for an orderly shutdown."""
     loop = asyncio.get_running_loop()
-    while tasks := {task for core in _detached if core._loop is loop for task in core._tasks}:
+    while tasks := _detached_tasks(loop):
         await asyncio.wait(tasks)
+
+
+def _detached_tasks(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
+    return {task for core in _detached if core._loop is loop for task in core._tasks.running}
 
 
 class Supervisor:
@@ -75,13 +79,11 @@ class Supervisor:
         self._tags = tags
         self._now = plan.clock.now_ns
         self._meter = Meter()
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._message_ended = False
         self._ended_ns = 0
         self._timers: list[asyncio.TimerHandle] = []
         self._total_timer: asyncio.TimerHandle | None = None
         self._rest: asyncio.Future[None] | None = None
-        self._closers: list[Waiter] = []
         self._left = False
         self._stopping = False
         self._loop_watch: LoopWatch | None = None
@@ -96,7 +98,8 @@ class Supervisor:
         plan = self._plan
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._info = self._describe()
+        self._tasks = RunTasks(self._loop, self._task_done)
+        self._info = describe_run(plan, self._request.payload, self.message_id, self._tags)
         context = StepContext(
             message_id=self.message_id,
             model=self._info.model,
@@ -152,26 +155,6 @@ class Supervisor:
             self._loop_watch = watch_loop(self._loop, self._meter)
         self._driver = self.spawn(self._drive(), "source")
 
-    def _describe(self) -> RunInfo:
-        plan = self._plan
-        source = plan.source
-        payload = self._request.payload
-        model = payload.get("model") or payload.get("modelId")
-        return RunInfo(
-            message_id=self.message_id,
-            provider=source.provider,
-            operation=source.operation,
-            api=source.api,
-            model=model if isinstance(model, str) else None,
-            server_address=source.server_address,
-            server_port=source.server_port,
-            payload=self._request.payload,
-            started_ns=self._now(),
-            anchor_wall_ns=plan.clock.wall_ns(),
-            anchor_ns=self._now(),
-            tags=self._tags,
-        )
-
     def _start_span(self) -> RunSpan:
         try:
             return self._plan.telemetry.start(self._info)
@@ -191,16 +174,7 @@ class Supervisor:
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Start a task that the run owns."""
-        try:
-            task = self._loop.create_task(
-                work, name=f"tokenline:{name}", context=self._context.copy()
-            )
-        except BaseException:
-            work.close()
-            raise
-        self._tasks.add(task)
-        task.add_done_callback(self._task_done)
-        return task
+        return self._tasks.spawn(work, name, self._context)
 
     # --- what actors and readers report -----------------------------------------------------
 
@@ -240,12 +214,8 @@ class Supervisor:
             self._rest.set_result(None)
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if self.outcome is None and not self._stopping:
-            self._see_if_crashed(task)
-        self._wake_closers()
-
-    def _see_if_crashed(self, task: asyncio.Task[Any]) -> None:
+        if self.outcome is not None or self._stopping:
+            return
         if task.cancelled():
             name = task.get_name().partition(":")[2]
             self._crash(StageFailedError(f"the task of {name!r} was cancelled", stage=name))
@@ -266,8 +236,7 @@ class Supervisor:
         self._attempts.abort()
         self._branches.abort()
         self._branches_through()
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
 
     # --- the run ---------------------------------------------------------------------------
 
@@ -367,8 +336,7 @@ class Supervisor:
         self._branches_through()
         if not self._loop.is_closed():
             self._branches.abort_readers(RunCancelledError("the run was cancelled"))
-            for task in self._tasks:
-                task.cancel()
+            self._tasks.cancel()
         self._close()
 
     def leave(self) -> None:
@@ -423,20 +391,20 @@ class Supervisor:
         self.leave()
         if self in _detached:
             return
-        own = asyncio.current_task()
+        tasks = self._tasks
         try:
-            if own not in self._tasks:
+            if asyncio.current_task() not in tasks.running:
                 await self._wait_for_branches(hurry and self.outcome is not None)
-            while self._tasks - {own}:
+            while tasks.others():
                 # A stage that does not return from its end is not waited for without limit.
                 grace_s = self._plan.options.end_grace_s if self.outcome is not None else None
-                if not await self._others_end(own, grace_s):
-                    for task in self._tasks - {own}:
+                if not await tasks.others_end(grace_s):
+                    for task in tasks.others():
                         task.cancel()
         except asyncio.CancelledError:
             self.cancel()
             raise
-        if self.record is not None and not self._tasks:
+        if self.record is not None and not tasks.running:
             self._let_go()
 
     def _let_go(self) -> None:
@@ -449,36 +417,10 @@ class Supervisor:
             self._total_timer.cancel()
         self._driver = None  # if it was cancelled, its error leads back here
         self._setup.spawn = refuse
+        self._tasks.let_go()
         self._estimation.let_go()
         self._attempts.let_go()
         self._branches.let_go()
-
-    async def _others_end(self, own: asyncio.Task[Any] | None, within_s: float | None) -> bool:
-        """Return when no task but `own` is left; False if one is, after that time."""
-        late = False
-
-        def expire() -> None:
-            nonlocal late
-            late = True
-            self._wake_closers()
-
-        timer = None if within_s is None else self._loop.call_later(within_s, expire)
-        try:
-            while not late and self._tasks - {own}:
-                closer = Waiter(self._loop)
-                self._closers.append(closer)
-                try:
-                    await closer
-                finally:
-                    self._closers.remove(closer)
-        finally:
-            if timer is not None:
-                timer.cancel()
-        return not late
-
-    def _wake_closers(self) -> None:
-        for closer in self._closers:
-            closer.set()
 
     async def _wait_for_branches(self, hurry: bool) -> None:
         """The response is over; what its branches still do is theirs to finish."""
