@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from .batch import AnyBatch, Batch
 from .channel import Channel, ChannelBrokenError, EndOfChannel
 from .clock import Clock
+from .closed import ignore
 from .conflate import join_deltas
 from .errors import QueueFullError, StageFailedError, StreamError, TokenlineError, UsageError
 from .options import Execution
@@ -242,7 +243,7 @@ class Actor:
         """Forget everybody; nothing comes any more."""
         self.abort()
         self.outlets = []
-        self._on_failure = _ignore_failure
+        self._on_failure = ignore
 
     # --- the work --------------------------------------------------------------------------
 
@@ -427,10 +428,6 @@ class Actor:
             self._note_failure(error)
         self.awaiting_since_ns = 0
         self._emit_last(out)
-
-
-def _ignore_failure(actor: Actor, error: BaseException) -> None:
-    return
 
 
 def _is_async(method: Any) -> bool:

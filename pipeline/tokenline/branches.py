@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .actor import Actor, ActorSetup, Inlet, name_stage
+from .closed import ignore
 from .errors import StageFailedError
 from .fan_out import FanOutActor
 from .fused import fuse
@@ -296,8 +297,4 @@ class Branches:
         ]
 
 
-def _ignore(*told: Any) -> None:
-    return
-
-
-_NOBODY = BranchReports(_ignore, _ignore, _ignore, _ignore, _ignore, _ignore)
+_NOBODY = BranchReports(ignore, ignore, ignore, ignore, ignore, ignore)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
-from .errors import UsageError
+from .closed import ignore, refuse
 from .events import Usage
 from .result import Result
 
@@ -64,7 +64,7 @@ class Estimation:
     def let_go(self) -> None:
         """The run is closed: forget it."""
         self._spawn = refuse
-        self._on_done = _nothing
+        self._on_done = ignore
 
     async def wait(self) -> None:
         """Return when nothing is pending any more."""
@@ -86,13 +86,3 @@ class Estimation:
         finally:
             self._task = None
             self._on_done()
-
-
-def refuse(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-    """Stands for `spawn` in a run that is closed."""
-    work.close()
-    raise UsageError("the run is closed")
-
-
-def _nothing() -> None:
-    return

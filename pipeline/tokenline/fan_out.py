@@ -7,6 +7,7 @@ from typing import Any
 
 from .actor import Actor, ActorSetup, Inlet
 from .batch import AnyBatch
+from .closed import ignore
 from .events import MessageEnd
 from .stage_stats import ActorSpec
 from .tail import Tail
@@ -66,7 +67,7 @@ class FanOutActor(Actor):
         """Forget everybody; nothing comes any more."""
         super().let_go()
         self._tail = _NOWHERE
-        self._on_message_end = _nothing
+        self._on_message_end = ignore
 
     def _end(self) -> None:
         super()._end()
@@ -112,8 +113,4 @@ class _PassOn:
 
 
 _PASS_ON = _PassOn()
-_NOWHERE = Tail("", lambda name: None)
-
-
-def _nothing() -> None:
-    return
+_NOWHERE = Tail("", ignore)

@@ -8,6 +8,7 @@ from typing import Any
 from .batch import AnyBatch
 from .channel import Channel, ChannelBrokenError, EndOfChannel
 from .clock import Clock
+from .closed import ignore
 from .conflate import join_deltas
 from .errors import QueueFullError, UsageError
 from .events import CONTENT_EVENTS, Reset
@@ -174,8 +175,8 @@ class Reader:
 
     def let_go(self) -> None:
         """Nobody will read any more, and nobody is to hear of it."""
-        self._on_end = _ignore
-        self._on_failure = _ignore
+        self._on_end = ignore
+        self._on_failure = ignore
         self.leave()
 
     def record(self, now_ns: int) -> StageRecord:
@@ -212,7 +213,3 @@ class Reader:
         if not self.ended:
             self.ended = True
             self._on_end(self)
-
-
-def _ignore(reader: Reader, error: BaseException | None = None) -> None:
-    return

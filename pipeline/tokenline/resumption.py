@@ -8,6 +8,7 @@ from dataclasses import replace
 from msgspec import structs
 
 from .batch import Batch
+from .closed import ignore
 from .events import Event, Reset
 from .pipeline import Route
 from .policy import AfterCommit
@@ -45,7 +46,7 @@ class Resumption:
 
     def let_go(self) -> None:
         """No further attempt is made: forget whom to ask for what was delivered."""
-        self._snapshot = _nothing
+        self._snapshot = ignore
 
     def suits(self, route: Route) -> bool:
         """Whether the next attempt may take this route."""
@@ -96,7 +97,3 @@ class Resumption:
             return None
         event = Reset(self._reset_seq, request_ns, self.context.message_id, attempt)
         return Batch([event], request_ns, 0)
-
-
-def _nothing() -> None:
-    return

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
+from .closed import ignore
 from .wake import Waiter
 
 
@@ -76,7 +77,7 @@ class RunTasks:
 
     def let_go(self) -> None:
         """No task is left, and nobody is to hear of one."""
-        self._on_done = _ignore
+        self._on_done = ignore
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self.running.discard(task)
@@ -86,7 +87,3 @@ class RunTasks:
     def _wake_closers(self) -> None:
         for closer in self._closers:
             closer.set()
-
-
-def _ignore(task: asyncio.Task[Any]) -> None:
-    return

@@ -20,8 +20,9 @@ from .actor import ActorSetup
 from .attempts import Attempts
 from .branch_watch import BranchWatch
 from .branches import Branches, BranchReports
+from .closed import refuse
 from .errors import RunCancelledError, StageFailedError, StreamTimeoutError, TotalTimeoutError
-from .estimate import Estimation, refuse
+from .estimate import Estimation
 from .first_request import OpenSteps, SentRequest, open_steps, send_first
 from .loop_lag import LoopLag, LoopWatch, watch_loop
 from .meter import Meter
