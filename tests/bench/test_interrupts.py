@@ -26,6 +26,21 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
+def begin(simulator: SimulatorProcess, *more: str) -> subprocess.Popen[str]:
+    """A long benchmark in a process group of its own."""
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tokenline_stages.cli", *options(simulator)),
+            *("--requests", "100000", *more),
+        ],
+        env={**os.environ, "OPENAI_API_KEY": "right"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 def wait_for(process: subprocess.Popen[str], path: Path, count: int) -> None:
     deadline = time.monotonic() + 60
     while lines(path) < count and process.poll() is None and time.monotonic() < deadline:
@@ -36,17 +51,7 @@ def wait_for(process: subprocess.Popen[str], path: Path, count: int) -> None:
 def test_ctrl_c_to_the_whole_group_again_and_again(
     simulator: SimulatorProcess, tmp_path: Path, processes: str
 ) -> None:
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "tokenline_stages.cli", *options(simulator)),
-            *("--requests", "100000", "--processes", processes, "--out", str(tmp_path)),
-        ],
-        env={**os.environ, "OPENAI_API_KEY": "right"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = begin(simulator, "--processes", processes, "--out", str(tmp_path))
     wait_for(process, tmp_path / "requests.jsonl", 8)
     while not (tmp_path / "report.html").exists() and process.poll() is None:
         os.killpg(process.pid, signal.SIGINT)
@@ -66,17 +71,7 @@ def test_ctrl_c_to_the_whole_group_again_and_again(
 def test_ctrl_c_while_workers_start_shows_no_traceback(
     simulator: SimulatorProcess, tmp_path: Path
 ) -> None:
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "tokenline_stages.cli", *options(simulator)),
-            *("--requests", "100000", "--processes", "2", "--jsonl", str(tmp_path / "r")),
-        ],
-        env={**os.environ, "OPENAI_API_KEY": "right"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = begin(simulator, "--processes", "2", "--jsonl", str(tmp_path / "r"))
     while not (tmp_path / "r").exists():
         time.sleep(0.005)
     time.sleep(0.1)
