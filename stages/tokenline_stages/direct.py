@@ -128,7 +128,10 @@ class DirectSource:
         if client is None or type(self).open is not DirectSource.open:
             return None
         try:
-            url, headers, body = self._write(request)
+            url = self._url(request.payload)
+            if not client.keeps(url):
+                return None  # before the work of writing, which `open` would do again
+            headers, body = self._write(request)
             sent = client.post_nowait(url, headers, body, connect_timeout_s=_connect_s(request))
         except Exception:
             return None  # `open` meets it again, and says what it is
@@ -141,14 +144,14 @@ class DirectSource:
             ConfigError: the request cannot be written: not JSON, or a bad header.
         """
         client = await self._clients.get()
-        url, headers, body = self._write(request)
+        url = self._url(request.payload)
+        headers, body = self._write(request)
         sent = client.post(url, headers, body, connect_timeout_s=_connect_s(request))
         return await self._answered(sent, headers)
 
-    def _write(self, request: Request) -> tuple[str, dict[str, str], bytes]:
-        payload = request.payload
+    def _write(self, request: Request) -> tuple[dict[str, str], bytes]:
         headers = _merge(self._headers(), request.headers)
-        return self._url(payload), headers, _encode(self.provider, self._body(payload))
+        return headers, _encode(self.provider, self._body(request.payload))
 
     async def _answered(
         self, sent: Awaitable[HttpResponse], headers: Mapping[str, str]

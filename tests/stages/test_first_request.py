@@ -16,7 +16,7 @@ from tokenline.record import RunInfo
 from tokenline.source import ByteStream, Request
 from tokenline.stage import StageSpec, StepContext
 from tokenline.telemetry.hook import NoTelemetry
-from tokenline_stages import connect
+from tokenline_stages import connect, direct
 from tokenline_stages.direct import DirectSource
 from tokenline_stages.http.client import HttpClient
 
@@ -217,3 +217,19 @@ async def test_what_cannot_be_written_is_the_run_s_error() -> None:
                 await run.result()
         assert served.requests == 0
         assert await text(pipeline) == "hi"
+
+
+async def test_each_request_is_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the one for which no connection is left."""
+    written = 0
+    encode = direct._encode
+
+    def counting(provider: str, payload: Any) -> bytes:
+        nonlocal written
+        written += 1
+        return encode(provider, payload)
+
+    async with warm() as (_, pipeline):
+        monkeypatch.setattr(direct, "_encode", counting)
+        assert list(await asyncio.gather(text(pipeline), text(pipeline))) == ["hi", "hi"]
+        assert written == 2

@@ -119,6 +119,15 @@ class HttpClient:
             await self._pool.reserve(connect_timeout_s)
         return await self._send_anew(outgoing, connect_timeout_s)
 
+    def keeps(self, url: str) -> bool:
+        """Whether `post_nowait` may find a connection, as far as can be told beforehand.
+
+        Arguments and errors are those of `post`.
+        """
+        address = parse_url(url)
+        tls = self._context() if address.secure else None
+        return self._pool.keeps((address.host, address.port, tls))
+
     def post_nowait(
         self,
         url: str,

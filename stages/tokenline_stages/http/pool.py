@@ -65,9 +65,13 @@ class ConnectionPool:
         else:
             await self._slots.acquire()
 
+    def keeps(self, origin: Origin) -> bool:
+        """Whether a connection is kept, and a place is free for it."""
+        return bool(self._idle.get(origin)) and not self._slots.locked()
+
     def take_nowait(self, origin: Origin) -> HttpConnection | None:
         """`reserve` and `take` without waiting; None, and no place used up, if it can't be had."""
-        if not self._idle.get(origin) or self._slots.locked():
+        if not self.keeps(origin):
             return None
         _reserve_free(self._slots)
         connection = self.take(origin)
